@@ -1,0 +1,65 @@
+//! The typed intermediate representation: what a pack asks and says, free of Cedar's syntax and of Wasm.
+//!
+//! A [`Program`] holds the tables that become the manifest (symbols, inputs, terms, facts) and, for each question, one
+//! boolean [`Expr`] a policy: its whole condition, scope included. Evaluating an expression gives a value or *errs*; an
+//! error ends the policy, since Cedar has no way to catch one. The order of evaluation is the order in which the fields of
+//! a variant are declared, and only [`Expr::And`], [`Expr::Or`] and [`Expr::If`] leave anything out.
+
+pub mod expr;
+pub mod print;
+pub mod verify;
+
+use std::sync::Arc;
+
+use exportgate_contract::manifest::{Binding, Fact, Input, Policy, Term};
+use exportgate_contract::value::{EntityUid, Value};
+
+pub use expr::{Expr, IpOperand, IpTest, PatternElement};
+
+/// A position in [`Program::symbols`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolId(pub u32);
+
+/// A position in [`Program::terms`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TermId(pub u32);
+
+/// A position in [`Program::facts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FactId(pub u32);
+
+/// A position in [`Program::policies`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyIdx(pub u32);
+
+/// A pack, lowered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The policies, in the order of their text.
+    pub policies: Vec<Policy>,
+    /// The constants: strings, entities and addresses, each once.
+    pub symbols: Vec<Value>,
+    /// What goes in from outside.
+    pub inputs: Vec<Input>,
+    /// The expressions that facts are made of; each names only terms before it.
+    pub terms: Vec<Term>,
+    /// The facts, in any order of axes; codegen needs them sorted by axis, which [`crate::passes::finish`] does.
+    pub facts: Vec<Fact>,
+    /// The questions, sorted by action, principal type and resource type.
+    pub questions: Vec<Question>,
+}
+
+/// A question and, for each policy that may matter to it, the policy's condition there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The action.
+    pub action: EntityUid,
+    /// The entity type of the principal.
+    pub principal: Arc<str>,
+    /// The entity type of the resource.
+    pub resource: Arc<str>,
+    /// Which input each part of a request is.
+    pub binding: Binding,
+    /// The policies with their conditions, ascending by policy. One that isn't here can neither apply nor err.
+    pub conditions: Vec<(PolicyIdx, Expr)>,
+}

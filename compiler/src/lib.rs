@@ -1,0 +1,1 @@
+//! Compiles Cedar export policies to sandboxed WebAssembly components.
