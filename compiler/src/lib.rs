@@ -1,1 +1,3 @@
 //! Compiles Cedar export policies to sandboxed WebAssembly components.
+
+pub mod ir;
