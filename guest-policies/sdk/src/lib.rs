@@ -106,7 +106,6 @@ pub fn evaluate_or_trap<P: Policy>(words: &[u64]) -> Vec<u32> {
     not(target_arch = "wasm32"),
     expect(clippy::panic, reason = "this is how a guest refuses a frame; off Wasm only its own tests run it")
 )]
-#[cfg_attr(target_arch = "wasm32", expect(clippy::needless_pass_by_value, reason = "the reason isn't told in a module"))]
 pub fn trap(reason: impl core::fmt::Display) -> ! {
     #[cfg(target_arch = "wasm32")]
     {

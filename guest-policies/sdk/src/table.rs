@@ -26,6 +26,8 @@ pub struct FactEntry<'a> {
     pub axis: Axis,
     /// What kind of value it has.
     pub kind: Kind,
+    /// Whether a frame carries the payload of its symbol.
+    pub payload: bool,
 }
 
 /// A question of the manifest.
