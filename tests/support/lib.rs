@@ -1,1 +1,6 @@
-//! x
+//! What the tests share: case files, the oracle (cedar-policy), and the engines that are compared with it.
+
+pub mod bless;
+pub mod case;
+pub mod cedar;
+pub mod engine;

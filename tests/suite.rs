@@ -1,0 +1,3 @@
+//! Every test that runs policies: one binary, so that Wasmtime and Cedar are linked once.
+
+mod conformance;
