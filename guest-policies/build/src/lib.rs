@@ -16,6 +16,6 @@ pub mod scaffold;
 pub mod spec;
 pub mod table;
 
-mod build;
+pub mod build;
 
 pub use build::{BuildError, Built, build};
