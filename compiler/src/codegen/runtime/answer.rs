@@ -1,0 +1,128 @@
+//! Outcomes: each distinct one is written once, into the answer in the making.
+//!
+//! While the policies of a point run, the satisfied ones write themselves behind `Global::Outcome` (after two words for the
+//! counts) and the erring ones into a list of their own. [`emit_record`] completes that to an outcome, looks for an equal
+//! one (first the previous point's, then those in a hash table), keeps it if there is none, and writes down the number.
+//!
+//! The table has a fixed number of slots for a call, each an address and a number, and a lookup probes at most
+//! [`PROBES_MAX`] of them: what isn't found there is written once more, which the contract allows. So cost and memory have
+//! a bound whatever the outcomes are, and nothing depends on what memory held before but slots that the call cleared.
+
+use wasm_encoder::{Instruction as I, ValType};
+
+use crate::codegen::code::{Code, Global, Local};
+use crate::codegen::module::Module;
+
+/// Slots that a lookup visits at most: at a load of one half, chains are rarely longer than a few slots.
+pub(in crate::codegen) const PROBES_MAX: u32 = 8;
+
+/// Bytes of a slot: the address of an outcome (0 for none) and its number.
+pub(in crate::codegen) const SLOT_BYTES: u32 = 8;
+
+/// `(policy)`: puts a policy on the list of those that erred at the current point.
+pub(super) fn emit_erred() -> Code {
+    let mut code = Code::new(1);
+    code.global(Global::Erring).get(Local(0)).store32(0);
+    code.global(Global::Erring).i32(4).push(&I::I32Add).set_global(Global::Erring);
+    code
+}
+
+/// `(end)`: completes the outcome whose satisfied policies end at `end`, and writes its number for the current point.
+pub(super) fn emit_record(_module: &mut Module) -> Code {
+    let mut code = Code::new(1);
+    let end = Local(0);
+    let start = code.local(ValType::I32);
+    let other = code.local(ValType::I32);
+    let number = code.local(ValType::I32);
+    let done = code.block();
+    emit_complete(&mut code, start, end);
+
+    code.global(Global::PreviousNumber).set(number);
+    code.global(Global::Previous).tee(other).if_();
+    emit_branch_if_equal(&mut code, start, end, other, done);
+    code.end();
+
+    let slot = code.local(ValType::I32);
+    emit_hash(&mut code, start, end, slot);
+    let left = code.local(ValType::I32);
+    code.i32(PROBES_MAX).set(left);
+    let missing = code.block();
+    let probe = code.loop_();
+    code.global(Global::Table).get(slot).global(Global::Mask).push(&I::I32And);
+    code.i32(3).push(&I::I32Shl).push(&I::I32Add).tee(number);
+    code.load32(0).tee(other).push(&I::I32Eqz).if_();
+    emit_fill_slot(&mut code, number, start);
+    code.br(missing).end();
+    code.get(number).load32(4).set(number);
+    emit_branch_if_equal(&mut code, start, end, other, done);
+    code.increase(slot, 1);
+    code.get(left).i32(1).push(&I::I32Sub).tee(left).br_if(probe);
+    code.end().end();
+
+    code.get(start).set(other);
+    code.global(Global::Outcomes).tee(number).i32(1).push(&I::I32Add).set_global(Global::Outcomes);
+    code.get(end).set_global(Global::Outcome);
+    code.end();
+
+    code.get(other).set_global(Global::Previous);
+    code.get(number).set_global(Global::PreviousNumber);
+    code.global(Global::Point).get(number).store32(0);
+    code.global(Global::Point).i32(4).push(&I::I32Add).set_global(Global::Point);
+    code
+}
+
+/// Sets `start`, writes both counts, and appends the erring policies, which moves `end`.
+fn emit_complete(code: &mut Code, start: Local, end: Local) {
+    code.global(Global::Outcome).tee(start);
+    code.get(end).get(start).push(&I::I32Sub).i32(8).push(&I::I32Sub).i32(2).push(&I::I32ShrU).store32(0);
+    code.get(start);
+    code.global(Global::Erring).global(Global::ErringStart).push(&I::I32Sub).i32(2).push(&I::I32ShrU).store32(4);
+    let from = code.local(ValType::I32);
+    code.global(Global::ErringStart).set(from);
+    let copied = code.block();
+    let copy = code.loop_();
+    code.get(from).global(Global::Erring).push(&I::I32GeU).br_if(copied);
+    code.get(end).get(from).load32(0).store32(0);
+    code.increase(end, 4).increase(from, 4).br(copy);
+    code.end().end();
+    code.release(from);
+}
+
+/// Goes to `equal` if the outcome at `other` has the words from `start` to `end`. Reading past a shorter one does no harm:
+/// its counts differ, and they come first.
+fn emit_branch_if_equal(code: &mut Code, start: Local, end: Local, other: Local, equal: crate::codegen::code::Label) {
+    let (left, right) = (code.local(ValType::I32), code.local(ValType::I32));
+    code.get(start).set(left).get(other).set(right);
+    let differs = code.block();
+    let next = code.loop_();
+    code.get(left).load32(0).get(right).load32(0).push(&I::I32Ne).br_if(differs);
+    code.increase(right, 4).increase(left, 4);
+    code.get(left).get(end).push(&I::I32LtU).br_if(next);
+    code.br(equal);
+    code.end().end();
+    code.release(left);
+    code.release(right);
+}
+
+/// Leaves in `hash` a number made of all words from `start` to `end`.
+fn emit_hash(code: &mut Code, start: Local, end: Local, hash: Local) {
+    let at = code.local(ValType::I32);
+    code.get(start).set(at).i32(0).set(hash);
+    let next = code.loop_();
+    // Fibonacci hashing: 2^32 divided by the golden ratio.
+    code.get(hash).get(at).load32(0).push(&I::I32Xor).i32(0x9E37_79B1).push(&I::I32Mul).tee(hash);
+    code.get(hash).i32(15).push(&I::I32ShrU).push(&I::I32Xor).set(hash);
+    code.increase(at, 4);
+    code.get(at).get(end).push(&I::I32LtU).br_if(next);
+    code.end();
+    code.release(at);
+}
+
+/// Enters the outcome at `start`, which gets the next number, in the empty slot at `slot`, while half of them are empty.
+fn emit_fill_slot(code: &mut Code, slot: Local, start: Local) {
+    code.global(Global::Free).if_();
+    code.global(Global::Free).i32(1).push(&I::I32Sub).set_global(Global::Free);
+    code.get(slot).get(start).store32(0);
+    code.get(slot).global(Global::Outcomes).store32(4);
+    code.end();
+}

@@ -1,0 +1,57 @@
+//! Passes over the IR: each takes a program and gives one that means the same.
+//!
+//! Each pass has an off switch in [`Passes`], and tests compare what it yields with the plain program. [`finish::finish`]
+//! isn't a choice: it puts the tables into the order in which the frame has them.
+
+pub(crate) mod finish;
+mod fold;
+mod states;
+mod walk;
+
+use crate::codegen::EmitError;
+use crate::ir;
+use finish::Finished;
+
+/// Which passes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passes {
+    /// Computes what is known when the pack is compiled, and leaves out policies that can neither apply nor err.
+    pub fold: bool,
+    /// Lets a `has` read the state of the value beside it instead of a cell of its own.
+    pub states: bool,
+}
+
+impl Default for Passes {
+    /// All of them.
+    fn default() -> Self {
+        Self { fold: true, states: true }
+    }
+}
+
+/// Runs the passes chosen, then finishes the program.
+///
+/// # Errors
+///
+/// In debug builds, when a pass made a program that isn't well-formed: a fault of the compiler.
+pub(crate) fn run(program: ir::Program, passes: &Passes) -> Result<Finished, EmitError> {
+    verify(&program, "the frontend")?;
+    let mut program = program;
+    if passes.fold {
+        program = fold::fold(program);
+        verify(&program, "the pass `fold`")?;
+    }
+    if passes.states {
+        program = states::merge_states(program);
+        verify(&program, "the pass `states`")?;
+    }
+    let finished = finish::finish(program);
+    verify(&finished.program, "the pass `finish`")?;
+    Ok(finished)
+}
+
+fn verify(program: &ir::Program, after: &str) -> Result<(), EmitError> {
+    if cfg!(debug_assertions) {
+        return ir::verify::verify(program).map_err(|error| EmitError::Fault(format!("{error}, after {after}")));
+    }
+    Ok(())
+}
