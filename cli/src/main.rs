@@ -1,2 +1,7 @@
-//! x
-fn main(){}
+//! The binary `exportgate`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exportgate_cli::main()
+}

@@ -1,0 +1,333 @@
+//! Plays one manner of a scenario: its jobs in the order of the simulated clock, each asked of the gate, and what was let
+//! out recorded in the gate's windows.
+//!
+//! A thief keeps trying: after a denial the agent goes on with the next customers at the next time, so what counts is
+//! what got out over the whole time. A challenge lets a thief take nothing, since nobody approves; honest work that is
+//! challenged is hindered.
+
+use std::sync::Arc;
+
+use exportgate::{
+    Approvals, ApprovalsSummary, Cause, Column, Customers, CustomersError, Decision, Entities, Entity, Form, Gate, Job, Verdict,
+};
+use exportgate_contract::limits::CUSTOMERS_PER_JOB_MAX;
+use exportgate_contract::manifest::{Effect, Manifest};
+use exportgate_contract::types::{SchemaTypes, Type};
+use exportgate_contract::value::{EntityUid, Value};
+use exportgate_contract::vocabulary::CUSTOMER;
+
+use super::clock::{self, Slot};
+use super::facts::{self, Fact};
+use super::file::{Agents, Approved, Ask, Manner, Pace};
+use super::outcome::{LIMIT, NO_PERMIT, Point, Stop};
+use super::people::{Crowd, Ticket, seed};
+
+/// The region of those who live elsewhere.
+const ELSEWHERE: &str = "elsewhere";
+
+/// Minutes since an agent made a ticket for itself.
+const SELF_MADE_MINUTES: i64 = 10;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// Sees each decision of a replay, with the job and the gate that decided it: for tests that ask somebody else too.
+pub trait Observer: Sync {
+    /// A job was decided at `now_ms`, and nothing of it recorded yet.
+    fn decided(&self, gate: &Gate, job: &Job, now_ms: i64, decision: &Decision);
+}
+
+/// Observes nothing.
+#[derive(Debug)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn decided(&self, _: &Gate, _: &Job, _: i64, _: &Decision) {}
+}
+
+/// What came of one manner.
+#[derive(Clone, Debug, Default)]
+pub struct Played {
+    /// How long it lasted, in days.
+    pub days: f64,
+    /// How many jobs were asked.
+    pub asks: u64,
+    /// How many of them the gate decided; the rest were too large to be jobs.
+    pub decisions: u64,
+    /// How many weren't allowed as asked: denied or challenged, or allowed without some customer or field.
+    pub hindered: u64,
+    /// Customers of whom at least one field left.
+    pub let_out: u64,
+    /// The first denial.
+    pub stop: Option<Stop>,
+    /// What determined denials, in the order in which it first did.
+    pub stopped_by: Vec<String>,
+    /// The customers asked for over time.
+    pub taken_curve: Vec<Point>,
+    /// The customers let out over time.
+    pub out_curve: Vec<Point>,
+}
+
+/// One manner, ready to be played.
+#[derive(Debug)]
+pub struct Play<'a> {
+    schema: &'a SchemaTypes,
+    name: &'a str,
+    agents: &'a Agents,
+    pace: &'a Pace,
+    start_ms: i64,
+    customers: u64,
+    crowd: Crowd,
+    region: &'a str,
+    fields: Arc<[Arc<str>]>,
+    env: Value,
+    approvals: Approvals,
+    base: Vec<Entity>,
+    shared: Arc<Entities>,
+}
+
+impl<'a> Play<'a> {
+    /// The manner of the row `name`, for the module with `manifest`.
+    ///
+    /// # Errors
+    ///
+    /// What the manner says that can't be, or what the pack's schema demands that it can't say.
+    pub fn new(name: &'a str, manner: &'a Manner, manifest: &'a Manifest) -> Result<Self, String> {
+        let (Some(agents), Some(pace), Some(ask), Some(start)) =
+            (&manner.agents, &manner.pace, &manner.ask, &manner.start)
+        else {
+            return Err("it needs `agents`, `pace`, `ask` and `start`".to_owned());
+        };
+        let start_ms = clock::parse_day(start)
+            .ok_or_else(|| format!("`start` is `{start}`, expected a day such as `2019-08-05`"))?;
+        check_fields(ask, manifest)?;
+        let schema = &manifest.schema.types;
+        let base = facts::entities(schema, agents, ask)?;
+        let shared = Entities::new(base.iter().cloned()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            schema,
+            name,
+            agents,
+            pace,
+            start_ms,
+            customers: manner.customers,
+            crowd: Crowd::new(seed(name), manner.customers, &manner.people, &manner.tickets),
+            region: manner.people.region.as_deref().unwrap_or(&ask.destination.region),
+            fields: ask.fields.iter().map(|field| Arc::from(field.as_str())).collect(),
+            env: facts::env(schema, ask, &manner.session)?,
+            approvals: approvals(&manner.approvals),
+            base,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Plays all jobs against the gate that `make_gate` makes, whose clock stands where it is told to.
+    ///
+    /// # Errors
+    ///
+    /// When a job can't be made, or the windows can't be written.
+    pub fn run(&self, gate: &Gate, observer: &dyn Observer) -> Result<Played, String> {
+        let slots = clock::slots(self.start_ms, self.agents.count, self.customers, self.pace);
+        let mut played = Played::default();
+        for slot in &slots {
+            self.ask(gate, observer, slot, &mut played)?;
+        }
+        if let (Some(last), Some(first)) = (slots.last(), slots.first()) {
+            // A play within one day lasts as long as its hours; a longer one ends with its last day.
+            let ended_ms = last.at_ms.saturating_add(clock::HOUR_MS);
+            let one_day = ended_ms.saturating_sub(first.at_ms) < clock::DAY_MS;
+            let end_ms = if one_day { ended_ms } else { day_after(last.at_ms) };
+            played.days = self.days(end_ms);
+        }
+        Ok(played)
+    }
+
+    fn ask(&self, gate: &Gate, observer: &dyn Observer, slot: &Slot, played: &mut Played) -> Result<(), String> {
+        let day = self.days(slot.at_ms);
+        played.asks = played.asks.saturating_add(1);
+        let taken = played.taken_curve.last().map_or(0, |point| point.customers).saturating_add(slot.customers);
+        played.taken_curve.push(Point { day, customers: taken });
+        let (let_out, stopped_by) = match self.job(slot)? {
+            None => (0, vec![LIMIT.to_owned()]),
+            Some(job) => {
+                let decision = gate.evaluate_at(&job, slot.at_ms);
+                observer.decided(gate, &job, slot.at_ms, &decision);
+                gate.record(&job, &decision).map_err(|error| error.to_string())?;
+                played.decisions = played.decisions.saturating_add(1);
+                let let_out = let_out(&job, &decision);
+                let complete = let_out == slot.customers && leaves_whole(&job, &decision);
+                (let_out, if complete { Vec::new() } else { stopped_by(&decision) })
+            }
+        };
+        if let_out > 0 {
+            played.let_out = played.let_out.saturating_add(let_out);
+            played.out_curve.push(Point { day, customers: played.let_out });
+        }
+        if stopped_by.is_empty() {
+            return Ok(());
+        }
+        played.hindered = played.hindered.saturating_add(1);
+        if let_out < slot.customers {
+            for by in &stopped_by {
+                if !played.stopped_by.contains(by) {
+                    played.stopped_by.push(by.clone());
+                }
+            }
+            played.stop.get_or_insert(Stop { day, by: stopped_by });
+        }
+        Ok(())
+    }
+
+    /// Days from the beginning of the first day.
+    #[expect(clippy::cast_precision_loss, reason = "days of a picture")]
+    fn days(&self, at_ms: i64) -> f64 {
+        at_ms.saturating_sub(self.start_ms) as f64 / clock::DAY_MS as f64
+    }
+
+    /// The job of a slot; none when it asks for more customers than a job can.
+    fn job(&self, slot: &Slot) -> Result<Option<Job>, String> {
+        if usize::try_from(slot.customers).map_or(true, |customers| customers > CUSTOMERS_PER_JOB_MAX) {
+            return Ok(None);
+        }
+        let places = slot.first..slot.first.saturating_add(slot.customers);
+        let agent = facts::agent_uid(slot.agent);
+        let mut customers = self.people(places.clone()).map_err(|error| error.to_string())?;
+        let mut entities = self.shared.clone();
+        if self.crowd.has_tickets() {
+            let tickets = self.tickets(&agent, slot)?;
+            let ids = tickets.iter().map(|ticket| ticket.as_ref().map(|ticket| ticket.uid.id.clone()));
+            customers = customers.with_tickets(ids).map_err(|error| error.to_string())?;
+            let all = self.base.iter().cloned().chain(tickets.into_iter().flatten());
+            entities = Arc::new(Entities::new(all).map_err(|error| error.to_string())?);
+        }
+        Ok(Some(Job {
+            id: format!("{}-{}-{}", self.name, slot.agent, slot.first).into(),
+            agent,
+            fields: self.fields.clone(),
+            customers,
+            env: self.env.clone(),
+            approvals: self.approvals.clone(),
+            entities,
+        }))
+    }
+
+    fn people(&self, places: std::ops::Range<u64>) -> Result<Customers, CustomersError> {
+        let mut customers = Customers::new(places.clone().map(|place| format!("customer-{}", place.saturating_add(1))))?;
+        let crowd = &self.crowd;
+        let declared = self.schema.entities.get(CUSTOMER).map(|customer| &customer.attributes);
+        for (name, attribute) in declared.into_iter().flatten() {
+            let column = match (&**name, &attribute.ty) {
+                ("canary", Type::Bool) => Column::bools(places.clone().map(|place| Some(crowd.canaries.has(place)))),
+                ("legalHold", Type::Bool) => Column::bools(places.clone().map(|place| Some(crowd.on_hold.has(place)))),
+                ("region", ty) => {
+                    let [here, there] = [self.region, ELSEWHERE].map(|region| facts::value(ty, &Fact::Text(region)));
+                    let region = |place| if crowd.elsewhere.has(place) { there.clone() } else { here.clone() };
+                    Column::values(places.clone().map(region))
+                }
+                _ => continue,
+            };
+            customers = customers.with_attribute(name.clone(), column)?;
+        }
+        if crowd.celebrities.is_none() && crowd.minors.is_none() {
+            return Ok(customers);
+        }
+        let segments = |place| {
+            let segments = [("celebrity", &crowd.celebrities), ("minor", &crowd.minors)];
+            let inside = segments.into_iter().filter(|(_, chosen)| chosen.has(place));
+            inside.map(|(id, _)| EntityUid::new("Export::Segment", id)).collect()
+        };
+        customers.with_parents(places.map(segments))
+    }
+
+    /// The ticket that the agent names for each customer of the slot.
+    fn tickets(&self, agent: &EntityUid, slot: &Slot) -> Result<Vec<Option<Entity>>, String> {
+        let places = slot.first..slot.first.saturating_add(slot.customers);
+        let ticket = |place: u64| {
+            let Some(ticket) = self.crowd.ticket(place) else { return Ok(None) };
+            let number = place.saturating_add(1);
+            let (opened_by, assigned_by, minutes) = match ticket {
+                Ticket::CustomerOpened(minutes) => ("customer", "queue", i64::try_from(minutes).unwrap_or(i64::MAX)),
+                Ticket::SelfMade => ("agent", "self", SELF_MADE_MINUTES),
+            };
+            let stated = [
+                ("customer", Fact::Entity(EntityUid::new(CUSTOMER, format!("customer-{number}")))),
+                ("assignee", Fact::Entity(agent.clone())),
+                ("openedBy", Fact::Text(opened_by)),
+                ("assignedBy", Fact::Text(assigned_by)),
+                ("state", Fact::Text("open")),
+                ("openedAt", Fact::Number(slot.at_ms.saturating_sub(minutes.saturating_mul(MINUTE_MS)))),
+            ];
+            facts::ticket(self.schema, &format!("ticket-{number}"), &stated).map(Some)
+        };
+        places.map(ticket).collect()
+    }
+}
+
+/// The end of the day of `at_ms`.
+fn day_after(at_ms: i64) -> i64 {
+    at_ms.div_euclid(clock::DAY_MS).saturating_add(1).saturating_mul(clock::DAY_MS)
+}
+
+fn check_fields(ask: &Ask, manifest: &Manifest) -> Result<(), String> {
+    let known = manifest.catalogue.as_ref().map(|catalogue| &catalogue.fields);
+    let unknown = |field: &&String| known.is_none_or(|known| !known.contains_key(field.as_str()));
+    match ask.fields.iter().find(unknown) {
+        Some(field) => Err(format!("`ask.fields` names `{field}`, which the pack's catalogue doesn't have")),
+        None => Ok(()),
+    }
+}
+
+fn approvals(approved: &Approved) -> Approvals {
+    if approved.distinct == 0 {
+        return Approvals::none();
+    }
+    Approvals::stated(ApprovalsSummary {
+        distinct: approved.distinct,
+        supervisor: approved.supervisor,
+        data_owner: approved.data_owner,
+        operator: approved.operator,
+        age_seconds: approved.age_sec,
+    })
+}
+
+/// Of how many customers at least one field leaves.
+fn let_out(job: &Job, decision: &Decision) -> u64 {
+    let leaves = |row: &usize| (0..job.fields.len()).any(|field| decision.form(*row, field) != Form::Suppressed);
+    let rows = match decision.forms_of_all() {
+        Some(forms) if forms.iter().all(|form| *form == Form::Suppressed) => 0,
+        Some(_) => decision.customers_included(),
+        None => (0..job.customers.len()).filter(leaves).count(),
+    };
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+/// Whether every field leaves in some form, for every customer.
+fn leaves_whole(job: &Job, decision: &Decision) -> bool {
+    match decision.forms_of_all() {
+        Some(forms) => forms.iter().all(|form| *form != Form::Suppressed),
+        None => (0..job.customers.len())
+            .all(|row| (0..job.fields.len()).all(|field| decision.form(row, field) != Form::Suppressed)),
+    }
+}
+
+/// What kept a job, or a part of it, from leaving.
+fn stopped_by(decision: &Decision) -> Vec<String> {
+    if let Some(Cause::Job(_) | Cause::Windows(_) | Cause::Module { .. } | Cause::TallyErred { .. } | Cause::PoliciesErred) =
+        decision.cause()
+    {
+        return vec![LIMIT.to_owned()];
+    }
+    let forbids: Vec<String> = match decision.verdict() {
+        Verdict::Deny | Verdict::Challenge(_) => decision
+            .determining()
+            .filter(|policy| policy.effect() == Effect::Forbid)
+            .map(|policy| policy.id().to_owned())
+            .collect(),
+        Verdict::Allow => decision
+            .policies()
+            .iter()
+            .filter(|used| used.policy.effect() == Effect::Forbid)
+            .map(|used| used.policy.id().to_owned())
+            .collect(),
+    };
+    if forbids.is_empty() { vec![NO_PERMIT.to_owned()] } else { forbids }
+}
