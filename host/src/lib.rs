@@ -26,6 +26,7 @@ mod module;
 mod obligations;
 mod plan;
 mod request;
+mod trace;
 mod windows;
 
 pub use approvals::{Approval, Approvals, ApproverRole, Summary};
@@ -40,7 +41,8 @@ pub use error::{AnswerError, EvaluateError, GuestCall, PointerFault};
 pub use job::{IdProblem, Job, JobError};
 pub use load_error::LoadError;
 pub use manifest_error::ManifestError;
-pub use module::Module;
+pub use module::{Inspection, Module};
 pub use obligations::{ObligationKind, Obligations};
 pub use request::{Request, RequestDecision, Response};
+pub use trace::Exchange;
 pub use windows::{MemoryWindows, WindowRead, Windows, WindowsError};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use exportgate_contract::limits::MEMORY_BYTES_MAX;
 use exportgate_contract::manifest::Manifest;
 
 use crate::artifact;
@@ -28,7 +29,26 @@ struct Inner {
     sha256: String,
 }
 
+/// What a module says of itself: read and checked as [`Module::load`] does it, but not compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspection {
+    /// The manifest, checked to be free of contradictions.
+    pub manifest: Manifest,
+    /// SHA-256 of the module's bytes, in lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
 impl Module {
+    /// Reads a module without compiling or running anything of it.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], as [`Module::load`] in an engine with the default limits, but for what only compiling finds.
+    pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
+        let artifact = artifact::read(bytes, MEMORY_BYTES_MAX)?;
+        Ok(Inspection { manifest: artifact.manifest, sha256: artifact.sha256 })
+    }
+
     /// Loads a module: a component, as `exportgate build` writes it. Whatever the bytes are, they are checked before anything
     /// of them is compiled, and nothing of them runs before the first evaluation. Compiling happens on the calling thread and
     /// threads of a pool, and takes milliseconds for a pack of the usual size.
