@@ -1,0 +1,115 @@
+//! Holds an export pack to the vocabulary: its schema, its annotations, what its remedies assume, the classes it names.
+
+use std::collections::BTreeSet;
+
+use cedar_policy_core::ast::{ExprKind, Literal};
+use exportgate_contract::manifest::Catalogue;
+use exportgate_contract::obligation::{self, Annotation, Assumed, Remedy};
+use exportgate_contract::types::{Attribute, SchemaTypes, Type};
+use exportgate_contract::vocabulary::{self, Role};
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::error::{CompileError, CompileErrorKind};
+use crate::frontend::inputs::role;
+use crate::frontend::policies::{PackPolicy, annotations};
+use crate::frontend::schema::entity_uid;
+use crate::pack::Vocabulary;
+use crate::source::SourceFile;
+
+/// What the schema lacks of the vocabulary, or says otherwise.
+pub(crate) fn check_schema(types: &SchemaTypes, file: &SourceFile) -> Vec<CompileError> {
+    vocabulary::check(types)
+        .into_iter()
+        .map(|complaint| CompileError::new(CompileErrorKind::Vocabulary, complaint).with_place(file, 0, 0))
+        .collect()
+}
+
+/// The annotations that the gate doesn't know, and the remedies that could never lift anything.
+pub(crate) fn check_annotations(types: &SchemaTypes, policies: &[PackPolicy]) -> Vec<CompileError> {
+    let mut errors = Vec::new();
+    for policy in policies {
+        let mut fail = |kind, message: String, help: Option<String>| {
+            let error = CompileError::new(kind, message);
+            let error = help.into_iter().fold(error, CompileError::with_help);
+            errors.push(policy.locate(error, None));
+        };
+        for (key, value) in annotations(&policy.policy) {
+            match obligation::parse(&key, value) {
+                Err(error) => fail(CompileErrorKind::Annotation, error.to_string(), None),
+                Ok(Annotation::Remedy(remedies)) => {
+                    for remedy in remedies {
+                        if let Some(path) = missing_assumption(types, remedy) {
+                            let message = format!(
+                                "the remedy `{remedy}` assumes `context.{path}`, which the schema doesn't declare so for `export`"
+                            );
+                            let help = format!(
+                                "declare `{path}` in the context of the action `export`, required, as a Bool or a Long"
+                            );
+                            fail(CompileErrorKind::Annotation, message, Some(help));
+                        }
+                    }
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    errors
+}
+
+/// The first context value that a remedy assumes and the export's context lacks.
+fn missing_assumption(types: &SchemaTypes, remedy: Remedy) -> Option<String> {
+    let export = types.actions.iter().find(|action| role(Vocabulary::Export, action) == Some(Role::Export))?;
+    let missing = remedy.assumes().iter().find(|(path, assumed)| {
+        let ty = match assumed {
+            Assumed::True => Type::Bool,
+            Assumed::Zero | Assumed::OneMore => Type::Long,
+        };
+        let mut attributes = Some(&export.context);
+        let mut found: Option<&Attribute> = None;
+        for name in *path {
+            found = attributes.and_then(|attributes| attributes.get(*name)).filter(|attribute| attribute.required);
+            attributes = match found.map(|attribute| &attribute.ty) {
+                Some(Type::Record(attributes)) => Some(attributes),
+                _ => None,
+            };
+        }
+        found.is_none_or(|attribute| attribute.ty != ty)
+    })?;
+    Some(missing.0.join("."))
+}
+
+/// Warnings for field classes that a policy names and no field of the catalogue has: most likely a slip of the pen.
+pub(crate) fn check_classes(catalogue: &Catalogue, policies: &[PackPolicy]) -> Vec<Diagnostic> {
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let mut rest: Vec<&str> =
+        catalogue.fields.values().flat_map(|field| &field.classes).map(|class| &**class).collect();
+    while let Some(class) = rest.pop() {
+        if known.insert(class) {
+            rest.extend(catalogue.classes.get(class).into_iter().flatten().map(|parent| &**parent));
+        }
+    }
+    let mut warnings = Vec::new();
+    for policy in policies {
+        let condition = policy.policy.condition();
+        let mut seen = BTreeSet::new();
+        for expr in condition.subexpressions() {
+            let ExprKind::Lit(Literal::EntityUID(uid)) = expr.expr_kind() else {
+                continue;
+            };
+            let uid = entity_uid(uid);
+            if &*uid.entity_type != vocabulary::FIELD_CLASS || known.contains(&*uid.id) || !seen.insert(uid.id.clone())
+            {
+                continue;
+            }
+            let message = format!("no field of the catalogue is in the class `{}`", uid.id.escape_debug());
+            let mut warning = Diagnostic::new(Severity::Warning, message)
+                .with_policy(policy.id.clone())
+                .with_help("name a class of the catalogue, or give a field this class");
+            if let (Some(file), Some(loc)) = (&policy.file, expr.source_loc().or(policy.policy.loc())) {
+                warning = warning.with_place(file, loc.start(), loc.end());
+            }
+            warnings.push(warning);
+        }
+    }
+    warnings
+}
