@@ -3,4 +3,8 @@
 pub mod bless;
 pub mod case;
 pub mod cedar;
+pub mod differential;
 pub mod engine;
+pub mod generate;
+pub mod hostile;
+pub mod interpret;

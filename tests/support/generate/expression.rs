@@ -155,7 +155,9 @@ impl<'a> Writer<'a> {
             .entities
             .iter()
             .enumerate()
-            .flat_map(|(i, def)| def.attrs.iter().filter(|attr| attr.required && attr.ty == *ty).map(move |attr| (i, attr.name.clone())))
+            .flat_map(|(i, def)| {
+                def.attrs.iter().filter(|attr| attr.required && attr.ty == *ty).map(move |attr| (i, attr.name.clone()))
+            })
             .collect();
         if found.is_empty() {
             self.note("entity literal");
@@ -244,7 +246,11 @@ impl<'a> Writer<'a> {
         }
         self.note("==");
         let other = self.write(rng, ty);
-        if rng.bool() { format!("{text} == {other}") } else { format!("({other} == {text} || {})", self.leaf(rng, &Ty::Bool)) }
+        if rng.bool() {
+            format!("{text} == {other}")
+        } else {
+            format!("({other} == {text} || {})", self.leaf(rng, &Ty::Bool))
+        }
     }
 
     /// `{it: x, other: y}.it`: the other field's errors count.
@@ -388,7 +394,8 @@ impl<'a> Writer<'a> {
     fn in_hierarchy(&mut self, rng: &mut fastrand::Rng) -> String {
         let schema = self.schema();
         let entity = rng.usize(..schema.entities.len());
-        let above: Vec<usize> = std::iter::once(entity).chain(schema.entities[entity].parents.iter().copied()).collect();
+        let above: Vec<usize> =
+            std::iter::once(entity).chain(schema.entities[entity].parents.iter().copied()).collect();
         let group = *pick(rng, &above);
         let left = self.write(rng, &Ty::Entity(entity));
         if rng.bool() {

@@ -64,8 +64,9 @@ fn tags(rng: &mut fastrand::Rng, schema: &Schema, ty: &Ty) -> BTreeMap<Arc<str>,
 pub fn request(rng: &mut fastrand::Rng, schema: &Schema) -> Request {
     let actions: Vec<_> = schema.actions.iter().filter(|action| !action.principals.is_empty()).collect();
     let action = *pick(rng, &actions);
-    let principal = values::uid(rng, schema, *pick(rng, &action.principals));
-    let resource = values::uid(rng, schema, *pick(rng, &action.resources));
+    let (principal, resource) = (*pick(rng, &action.principals), *pick(rng, &action.resources));
+    let principal = values::uid(rng, schema, principal);
+    let resource = values::uid(rng, schema, resource);
     Request {
         principal,
         action: EntityUid::new(schema.action_type(), action.id.as_str()),

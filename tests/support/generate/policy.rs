@@ -86,7 +86,12 @@ fn entity_scope(
     }
 }
 
-fn action_scope(rng: &mut fastrand::Rng, schema: &Schema, action: usize, constructs: &mut BTreeSet<&'static str>) -> String {
+fn action_scope(
+    rng: &mut fastrand::Rng,
+    schema: &Schema,
+    action: usize,
+    constructs: &mut BTreeSet<&'static str>,
+) -> String {
     let name = |i: usize| format!("{}::{}", schema.action_type(), quote(&schema.actions[i].id));
     match rng.u32(..5) {
         0 => {

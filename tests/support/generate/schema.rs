@@ -129,7 +129,8 @@ impl Schema {
             let context = attrs(rng, total, 7, common.as_ref());
             actions.push(ActionDef { id: format!("act {i}"), groups, principals, resources, context });
         }
-        let namespace = chance(rng, 50).then(|| if chance(rng, 50) { "App".to_owned() } else { "App::Core".to_owned() });
+        let namespace =
+            chance(rng, 50).then(|| if chance(rng, 50) { "App".to_owned() } else { "App::Core".to_owned() });
         Self { namespace, entities, actions, common }
     }
 
@@ -242,7 +243,12 @@ impl fmt::Display for Schema {
                 let names = |types: &[usize]| {
                     types.iter().map(|ty| self.entities[*ty].name.clone()).collect::<Vec<_>>().join(", ")
                 };
-                write!(f, " appliesTo {{ principal: [{}], resource: [{}], context: ", names(&action.principals), names(&action.resources))?;
+                write!(
+                    f,
+                    " appliesTo {{ principal: [{}], resource: [{}], context: ",
+                    names(&action.principals),
+                    names(&action.resources)
+                )?;
                 self.write_attrs(f, &action.context)?;
                 f.write_str(" }")?;
             }
@@ -256,7 +262,13 @@ impl fmt::Display for Schema {
 }
 
 fn group(id: &str, groups: &[usize]) -> ActionDef {
-    ActionDef { id: id.to_owned(), groups: groups.to_vec(), principals: Vec::new(), resources: Vec::new(), context: Vec::new() }
+    ActionDef {
+        id: id.to_owned(),
+        groups: groups.to_vec(),
+        principals: Vec::new(),
+        resources: Vec::new(),
+        context: Vec::new(),
+    }
 }
 
 fn id(rng: &mut fastrand::Rng, number: usize) -> String {

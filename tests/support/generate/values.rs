@@ -58,11 +58,11 @@ pub fn value(rng: &mut fastrand::Rng, schema: &Schema, ty: &Ty) -> Value {
             Value::set(members)
         }
         Ty::Record(attrs) => record(rng, schema, attrs),
-        Ty::Decimal => Value::Decimal(decimal(pick(rng, &DECIMALS))),
+        Ty::Decimal => Value::Decimal(decimal(*pick(rng, &DECIMALS))),
         Ty::Datetime if chance(rng, 15) => Value::Datetime(*pick(rng, &FAR_DATETIMES)),
         Ty::Datetime => Value::Datetime(pick(rng, &DATETIMES).1),
         Ty::Duration => Value::Duration(pick(rng, &DURATIONS).1),
-        Ty::Ip => Value::Ip(ip(pick(rng, &IPS))),
+        Ty::Ip => Value::Ip(ip(*pick(rng, &IPS))),
     }
 }
 
@@ -90,7 +90,7 @@ pub fn literal(rng: &mut fastrand::Rng, schema: &Schema, ty: &Ty) -> Option<Stri
             i64::MIN => "-9223372036854775808".to_owned(),
             number => number.to_string(),
         },
-        Ty::String => quote(pick(rng, &STRINGS)),
+        Ty::String => quote(*pick(rng, &STRINGS)),
         Ty::Entity(entity) => {
             let uid = uid(rng, schema, *entity);
             format!("{}::{}", uid.entity_type, quote(&uid.id))
@@ -121,7 +121,8 @@ pub fn print(value: &Value) -> String {
             format!("[{}]", members.iter().map(print).collect::<Vec<_>>().join(", "))
         }
         Value::Record(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{}: {}", quote(name), print(value))).collect();
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{}: {}", quote(name), print(value))).collect();
             format!("{{{}}}", fields.join(", "))
         }
         Value::Decimal(units) => {
@@ -159,7 +160,8 @@ fn decimal(text: &str) -> i64 {
 }
 
 fn ip(text: &str) -> Ip {
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, prefix.parse().ok()));
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, prefix)| (address, prefix.parse().ok()));
     match address.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(v4)) => Ip { address: u32::from(v4).into(), prefix: prefix.unwrap_or(32), v6: false },
         Ok(std::net::IpAddr::V6(v6)) => Ip { address: v6.into(), prefix: prefix.unwrap_or(128), v6: true },
