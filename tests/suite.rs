@@ -1,3 +1,4 @@
 //! Every test that runs policies: one binary, so that Wasmtime and Cedar are linked once.
 
 mod conformance;
+mod hostile;

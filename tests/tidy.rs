@@ -13,7 +13,15 @@ const IMPORTS: [(&str, Option<&[&str]>, &[&str]); 7] = [
     (
         "host",
         Some(&["exportgate-contract"]),
-        &["cedar-policy", "cedar-policy-core", "cedar-policy-formatter", "wasm-encoder", "wit-component", "miette", "clap"],
+        &[
+            "cedar-policy",
+            "cedar-policy-core",
+            "cedar-policy-formatter",
+            "wasm-encoder",
+            "wit-component",
+            "miette",
+            "clap",
+        ],
     ),
     ("guest-policies/sdk", Some(&["exportgate-contract"]), &["wasmtime", "cedar-policy", "cedar-policy-core"]),
     ("cli", None, &["wasmtime", "cedar-policy"]),
@@ -32,7 +40,14 @@ const ALLOTTED: [(&str, &str, &[&str]); 4] = [
     (
         "host/src",
         "wasmtime::",
-        &["host/src/engine.rs", "host/src/module.rs", "host/src/sandbox.rs", "host/src/sandbox", "host/src/instance.rs", "host/src/abi.rs"],
+        &[
+            "host/src/engine.rs",
+            "host/src/module.rs",
+            "host/src/sandbox.rs",
+            "host/src/sandbox",
+            "host/src/instance.rs",
+            "host/src/abi.rs",
+        ],
     ),
 ];
 
@@ -97,7 +112,9 @@ fn dependencies(manifest: &toml::Table, development: bool) -> BTreeSet<String> {
         tables.iter().filter_map(named).flat_map(|table| table.into_iter().map(|(name, _)| name)).collect::<Vec<_>>()
     };
     let mut names: BTreeSet<String> = within(manifest).into_iter().collect();
-    for target in manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(|targets| targets.values()) {
+    for target in
+        manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(|targets| targets.values())
+    {
         names.extend(target.as_table().into_iter().flat_map(within));
     }
     names
@@ -262,10 +279,17 @@ fn texts() -> Vec<(String, String)> {
 #[test]
 fn nothing_names_the_machine_it_was_written_on() {
     // In two parts each, so that this file doesn't hold them.
-    let refused: Vec<String> = [("/wo", "rk/"), ("/ho", "me/"), ("/ro", "ot/"), ("local", "host:"), ("artifact", "ory"), ("index.crates", ".io")]
-        .iter()
-        .map(|(a, b)| format!("{a}{b}"))
-        .collect();
+    let refused: Vec<String> = [
+        ("/wo", "rk/"),
+        ("/ho", "me/"),
+        ("/ro", "ot/"),
+        ("local", "host:"),
+        ("artifact", "ory"),
+        ("index.crates", ".io"),
+    ]
+    .iter()
+    .map(|(a, b)| format!("{a}{b}"))
+    .collect();
     let mut wrong = Vec::new();
     for (path, text) in texts() {
         for (number, line) in text.lines().enumerate() {

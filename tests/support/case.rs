@@ -144,7 +144,6 @@ impl Case {
 impl Case {
     /// The file's text: a line a request, so that a changed answer is a changed line.
     fn print(&self) -> String {
-        
         let file = &self.file;
         let mut text = String::from("{\n");
         if !file.description.is_empty() {

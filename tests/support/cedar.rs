@@ -1,8 +1,8 @@
 //! The oracle: the `cedar-policy` crate itself.
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision as CedarDecision, Entities, EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet,
-    Request, Schema, ValidationMode, Validator,
+    AuthorizationError, Authorizer, Context, Decision as CedarDecision, Entities, EntityId, EntityTypeName, EntityUid,
+    PolicyId, PolicySet, Request, Schema, ValidationMode, Validator,
 };
 
 use crate::case::{Case, CaseRequest, Uid, ids};

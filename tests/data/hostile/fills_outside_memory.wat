@@ -1,0 +1,8 @@
+;; Fills more memory than it has.
+;; expect:
+(module
+  ;; manifest
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "evaluate") (param i32 i32) (result i32) (memory.fill (i32.const 0) (i32.const 0) (i32.const 65537)) (i32.const 8))
+)

@@ -1,0 +1,8 @@
+;; Has a memory with 64-bit addresses.
+;; expect:
+(module
+  ;; manifest
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "evaluate") (param i32 i32) (result i32) (i32.const 8))
+  (memory (export "memory") i64 1)
+)
