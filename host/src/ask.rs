@@ -15,6 +15,7 @@ use crate::inputs::Inputs;
 use crate::instance::Instance;
 use crate::module::Module;
 use crate::plan::Plan;
+use crate::trace::Exchange;
 
 /// An instance of a module for the calls of one export. When a call fails, the instance is dropped, and the next call gets
 /// another.
@@ -23,12 +24,31 @@ pub(crate) struct Session<'m> {
     instance: Option<Box<Instance>>,
     frame: Frame,
     answer: Vec<u32>,
+    fuel_used: u64,
+    /// What crossed the boundary, where somebody wants to know.
+    trace: Option<Vec<Exchange>>,
 }
 
 impl<'m> Session<'m> {
     pub(crate) fn new(module: &'m Module) -> Result<Self, EvaluateError> {
         let instance = Some(take(module)?);
-        Ok(Self { module, instance, frame: Frame::default(), answer: Vec::new() })
+        Ok(Self { module, instance, frame: Frame::default(), answer: Vec::new(), fuel_used: 0, trace: None })
+    }
+
+    /// The fuel that the calls took, in Wasmtime's units.
+    pub(crate) fn fuel_used(&self) -> u64 {
+        self.fuel_used
+    }
+
+    /// The same session, keeping a copy of all that crosses the boundary.
+    pub(crate) fn traced(mut self) -> Self {
+        self.trace = Some(Vec::new());
+        self
+    }
+
+    /// What crossed the boundary, oldest first; nothing when the session isn't traced.
+    pub(crate) fn into_trace(mut self) -> Vec<Exchange> {
+        self.trace.take().unwrap_or_default()
     }
 
     /// Asks `questions`, by position in the manifest and ascending, at all their points.
@@ -89,6 +109,11 @@ impl<'m> Session<'m> {
             None => take(self.module)?,
         };
         abi::call(&mut instance, engine, fuel, self.frame.words(), &mut self.answer)?;
+        if let Some(trace) = &mut self.trace {
+            trace.push(Exchange { frame: self.frame.words().to_vec(), answer: self.answer.clone() });
+        }
+        let fuel_left = instance.store.get_fuel().unwrap_or(0);
+        self.fuel_used = self.fuel_used.saturating_add(fuel.saturating_sub(fuel_left));
         let answers = answer::read(&self.answer, plan, &asked)?;
         self.instance = Some(instance);
         Ok(answers)

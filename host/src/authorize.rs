@@ -6,12 +6,14 @@ use exportgate_contract::manifest::{ContextBinding, Question};
 use exportgate_contract::value::Value;
 
 use crate::answer::Outcome;
+use crate::ask::Session;
 use crate::customers::Customers;
 use crate::entities::Entities;
 use crate::error::EvaluateError;
 use crate::inputs::{Inputs, Source};
 use crate::module::Module;
 use crate::request::{Request, Response};
+use crate::trace::Exchange;
 
 impl Module {
     /// Answers one request as Cedar would: same decision, same determining and erring policies.
@@ -25,6 +27,31 @@ impl Module {
     /// context isn't a record, [`EvaluateError::FactType`] when a value that a policy reads isn't of the schema's type, and
     /// whatever a guest can do wrong.
     pub fn authorize(&self, request: &Request, entities: &Entities) -> Result<Response, EvaluateError> {
+        self.authorize_in(&mut self.session()?, request, entities)
+    }
+
+    /// As [`Module::authorize`], with what went into the guest and what came out: to hold the same module against another
+    /// component runtime, and to look at a frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::authorize`].
+    pub fn authorize_traced(
+        &self,
+        request: &Request,
+        entities: &Entities,
+    ) -> Result<(Response, Vec<Exchange>), EvaluateError> {
+        let mut session = self.session()?.traced();
+        let response = self.authorize_in(&mut session, request, entities)?;
+        Ok((response, session.into_trace()))
+    }
+
+    fn authorize_in(
+        &self,
+        session: &mut Session<'_>,
+        request: &Request,
+        entities: &Entities,
+    ) -> Result<Response, EvaluateError> {
         let plan = self.plan();
         let unknown = || EvaluateError::UnknownEnvironment {
             action: request.action.clone(),
@@ -44,7 +71,7 @@ impl Module {
             fields: &[],
             single: true,
         };
-        let mut answers = self.session()?.ask(&[id], &inputs)?;
+        let mut answers = session.ask(&[id], &inputs)?;
         let point = answers.points.first().and_then(|points| points.first()).copied();
         let outcome =
             point.and_then(|point| usize::try_from(point).ok()).filter(|point| *point < answers.outcomes.len());

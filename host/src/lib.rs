@@ -13,7 +13,9 @@ mod decision;
 mod engine;
 mod entities;
 mod error;
+mod fields;
 mod frame;
+mod gate;
 mod inputs;
 mod instance;
 mod job;
@@ -26,10 +28,12 @@ mod module;
 mod obligations;
 mod plan;
 mod request;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod windows;
 
-pub use approvals::{Approval, Approvals, ApproverRole, Summary};
+pub use approvals::{Approval, Approvals, ApprovalsSummary, ApproverRole};
 pub use config::{
     CONFIG_BYTES_MAX, ErringPolicies, GateConfig, GateConfigError, Isolation, ModulePin, Version, WindowKind,
 };
@@ -38,6 +42,9 @@ pub use decision::{AgentView, Asked, Cause, Decision, Form, ModuleInfo, PolicyIn
 pub use engine::{ConfigError, Engine, EngineConfig};
 pub use entities::{ENTITIES_MAX, Entities, EntitiesError, Entity, PARENTS_MAX};
 pub use error::{AnswerError, EvaluateError, GuestCall, PointerFault};
+pub use exportgate_contract as contract;
+pub use exportgate_contract::value::{EntityUid, Ip, Value};
+pub use gate::{Clock, Gate, GateError, RecordError, SystemClock};
 pub use job::{IdProblem, Job, JobError};
 pub use load_error::LoadError;
 pub use manifest_error::ManifestError;

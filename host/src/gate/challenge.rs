@@ -1,0 +1,80 @@
+//! Finds what would lift a denial: remedies that policies name, checked by asking again with each assumed.
+//!
+//! First all remedies are assumed at once. If the job would still be denied, nothing helps. Else they are taken away one
+//! by one, the last of [`Remedy::ALL`] first, and each without which the job would be denied stays: a set of which every
+//! member is needed. It is one such set, not the only one.
+
+use std::collections::BTreeSet;
+
+use exportgate_contract::obligation::Remedy;
+
+use super::answers::Reader;
+use super::evaluate::Asking;
+use super::words::in_order;
+use crate::error::EvaluateError;
+use crate::job::Job;
+
+/// How often a job is asked again to find what lifts its denial: each time costs as much as the job itself, at most.
+pub(super) const EVALUATIONS_MAX: usize = 16;
+
+/// The remedies that together would let the job leave; none when there are none. What fails on the way finds none: the
+/// denial stands, whatever became of the search.
+pub(super) fn find(job: &Job, asked: &mut [Asking<'_>]) -> Option<Vec<Remedy>> {
+    let candidates: BTreeSet<Remedy> = asked.iter().flat_map(|asking| asking.remedies.iter().copied()).collect();
+    let mut kept = in_order(&candidates);
+    if kept.is_empty() || !would_allow(job, asked, &kept) {
+        return None;
+    }
+    for (evaluations, remedy) in (2..).zip(kept.clone().into_iter().rev()) {
+        if evaluations > EVALUATIONS_MAX {
+            break;
+        }
+        let without: Vec<Remedy> = kept.iter().copied().filter(|other| *other != remedy).collect();
+        if !without.is_empty() && would_allow(job, asked, &without) {
+            kept = without;
+        }
+    }
+    Some(kept)
+}
+
+/// Whether every module would let the job leave, with `remedies` assumed and no policy erring.
+fn would_allow(job: &Job, asked: &mut [Asking<'_>], remedies: &[Remedy]) -> bool {
+    asked.iter_mut().all(|asking| asking.would_allow(job, remedies).unwrap_or(false))
+}
+
+impl Asking<'_> {
+    fn would_allow(&mut self, job: &Job, remedies: &[Remedy]) -> Result<bool, EvaluateError> {
+        let words = &self.loaded.words;
+        let Some(export) = words.export else { return Ok(true) };
+        let facts = self.stated.facts();
+        for remedy in remedies {
+            self.stated.assume(*remedy);
+        }
+        let answer = self.ask_assumed(job, export, remedies);
+        self.stated.restore(&facts);
+        answer
+    }
+
+    fn ask_assumed(&mut self, job: &Job, export: u32, remedies: &[Remedy]) -> Result<bool, EvaluateError> {
+        let words = &self.loaded.words;
+        // A tally may read what a remedy changes; then it is counted again, and after that as it was.
+        let recount = remedies.iter().any(|remedy| words.tallied_remedies.contains(remedy));
+        let counted = self.stated.tallies();
+        if recount {
+            let (_, erring) = self.tally(job)?;
+            if !erring.is_empty() {
+                self.stated.restore_tallies(counted);
+                return Ok(false);
+            }
+        }
+        let asked = [export];
+        let answers = {
+            let inputs = self.stated.inputs(words, job);
+            self.session.ask(&asked, &inputs)
+        };
+        self.stated.restore_tallies(counted);
+        let answers = answers?;
+        let reader = Reader::new(self.loaded.module.plan(), words, &asked, &answers);
+        Ok(reader.export()?.is_some_and(|(outcome, allowed)| allowed && outcome.erring.is_empty()))
+    }
+}

@@ -1,0 +1,366 @@
+//! Windows in memory: exact counts of distinct customers for every window at once.
+//!
+//! For each subject there is a queue of grants in the order of time, and for each customer the place of its last grant
+//! in that queue. An earlier grant of the same customer stays in the queue, dead, until it is old or compaction takes
+//! it. Each window remembers where in the queue it begins and how many live grants lie after that, so a read moves
+//! that place over the grants that left the window since the last read, and no further: each grant is stepped over once
+//! a window, whatever the number of reads. What was granted before the longest declared window is dropped.
+//!
+//! Customers are kept as 128-bit keyed hashes with a random key of the store, so that nobody can choose ids that
+//! collide, and so that two customers count as one with a chance of 2^-128 a pair.
+//!
+//! Not promised: durability. The counts end with the process.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use exportgate_contract::value::EntityUid;
+use exportgate_contract::vocabulary::{Counted, Window};
+use hashbrown::HashMap;
+
+use super::{WindowRead, Windows, WindowsError};
+
+/// Windows in memory.
+///
+/// Reading locks the subjects it reads, one after the other; recording locks the whole store.
+#[derive(Debug, Default)]
+pub struct MemoryWindows {
+    keys: [RandomState; 2],
+    store: RwLock<Store>,
+}
+
+impl MemoryWindows {
+    /// A store in which nothing was granted or denied.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn key(&self, customer: &str) -> Key {
+        let [high, low] = &self.keys;
+        Key(high.hash_one(customer), low.hash_one(customer))
+    }
+}
+
+impl Windows for MemoryWindows {
+    fn declare(&self, windows: &[Window]) -> Result<(), WindowsError> {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let seconds = windows.iter().map(|window| window.seconds).max().unwrap_or(0);
+        if seconds > store.longest_seconds && store.dropped {
+            return Err(WindowsError::Forgotten { seconds, kept_seconds: store.longest_seconds });
+        }
+        store.longest_seconds = store.longest_seconds.max(seconds);
+        Ok(())
+    }
+
+    fn read_after(
+        &self,
+        reads: &[WindowRead],
+        customers: &mut dyn ExactSizeIterator<Item = &str>,
+        now_ms: i64,
+    ) -> Result<Vec<u64>, WindowsError> {
+        let keys: Vec<Key> = customers.map(|customer| self.key(customer)).collect();
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = now_ms.max(store.latest_ms);
+        if let Some(read) = reads.iter().find(|read| read.window.seconds > store.longest_seconds) {
+            return Err(WindowsError::Undeclared { seconds: read.window.seconds });
+        }
+        // Reads of one subject are counted together, so that each customer is looked up once a subject.
+        let mut counts = vec![0; reads.len()];
+        let mut order: Vec<usize> = (0..reads.len()).collect();
+        order.sort_by_key(|place| reads.get(*place).map(|read| &read.subject));
+        for group in order.chunk_by(|a, b| same_subject(reads, *a, *b)) {
+            let group: Vec<(usize, &WindowRead)> =
+                group.iter().filter_map(|place| Some((*place, reads.get(*place)?))).collect();
+            let Some((_, first)) = group.first() else { continue };
+            let windows: Vec<(usize, Window)> = group.iter().map(|(place, read)| (*place, read.window)).collect();
+            match store.subjects.get(&first.subject) {
+                None => count_without_past(&windows, keys.len(), &mut counts),
+                Some(subject) => {
+                    let mut subject = subject.lock().unwrap_or_else(PoisonError::into_inner);
+                    subject.count(&windows, &keys, now_ms, &mut counts);
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    fn record_grant(
+        &self,
+        subjects: &[EntityUid],
+        customers: &mut dyn ExactSizeIterator<Item = &str>,
+        now_ms: i64,
+    ) -> Result<(), WindowsError> {
+        let keys: Vec<Key> = customers.map(|customer| self.key(customer)).collect();
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = store.step(now_ms);
+        let oldest_ms = store.oldest_ms(now_ms);
+        let mut dropped = false;
+        for uid in subjects {
+            let subject = store.subject(uid);
+            for key in &keys {
+                subject.grants.push(*key, now_ms);
+            }
+            dropped |= subject.forget(oldest_ms);
+        }
+        store.dropped |= dropped;
+        Ok(())
+    }
+
+    fn record_denial(&self, agent: &EntityUid, now_ms: i64) -> Result<(), WindowsError> {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = store.step(now_ms);
+        let oldest_ms = store.oldest_ms(now_ms);
+        let subject = store.subject(agent);
+        subject.denials_ms.push_back(now_ms);
+        let dropped = subject.forget(oldest_ms);
+        store.dropped |= dropped;
+        Ok(())
+    }
+}
+
+fn same_subject(reads: &[WindowRead], a: usize, b: usize) -> bool {
+    reads.get(a).map(|read| &read.subject) == reads.get(b).map(|read| &read.subject)
+}
+
+/// The counts of a subject that was never granted or denied anything.
+fn count_without_past(windows: &[(usize, Window)], customers: usize, counts: &mut [u64]) {
+    for (place, window) in windows {
+        let count = match window.counted {
+            Counted::Customers => customers as u64,
+            Counted::Denials => 0,
+        };
+        put(counts, *place, count);
+    }
+}
+
+fn put(counts: &mut [u64], place: usize, count: u64) {
+    if let Some(slot) = counts.get_mut(place) {
+        *slot = count;
+    }
+}
+
+/// A customer, as two independently keyed hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key(u64, u64);
+
+#[derive(Debug, Default)]
+struct Store {
+    subjects: HashMap<EntityUid, Mutex<Subject>, RandomState>,
+    /// The longest window declared.
+    longest_seconds: i64,
+    /// The time of the latest record.
+    latest_ms: i64,
+    /// Whether anything was dropped because no window could see it.
+    dropped: bool,
+}
+
+impl Store {
+    /// The time to record at: never before an earlier record.
+    fn step(&mut self, now_ms: i64) -> i64 {
+        self.latest_ms = self.latest_ms.max(now_ms);
+        self.latest_ms
+    }
+
+    /// What was recorded at or before this time lies outside every window.
+    fn oldest_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.longest_seconds.saturating_mul(1_000))
+    }
+
+    fn subject(&mut self, uid: &EntityUid) -> &mut Subject {
+        self.subjects.entry(uid.clone()).or_default().get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Subject {
+    grants: Grants,
+    /// The times of denials, ascending.
+    denials_ms: VecDeque<i64>,
+}
+
+impl Subject {
+    fn count(&mut self, windows: &[(usize, Window)], keys: &[Key], now_ms: i64, counts: &mut [u64]) {
+        let mut granted: Vec<(usize, u64)> = Vec::with_capacity(windows.len());
+        for (place, window) in windows {
+            let begins_after_ms = now_ms.saturating_sub(window.seconds.saturating_mul(1_000));
+            match window.counted {
+                Counted::Denials => {
+                    let before = self.denials_ms.partition_point(|time_ms| *time_ms <= begins_after_ms);
+                    put(counts, *place, self.denials_ms.len().saturating_sub(before) as u64);
+                }
+                Counted::Customers => {
+                    let (start, live) = self.grants.window(window.seconds, begins_after_ms);
+                    put(counts, *place, live.saturating_add(keys.len() as u64));
+                    granted.push((*place, start));
+                }
+            }
+        }
+        if granted.is_empty() {
+            return;
+        }
+        // A customer of the job that lies in a window already was counted twice.
+        for key in keys {
+            let Some(last) = self.grants.last.get(key) else { continue };
+            for (place, start) in &granted {
+                if last >= start
+                    && let Some(count) = counts.get_mut(*place)
+                {
+                    *count = count.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Drops what was recorded at or before `oldest_ms`; says whether there was anything.
+    fn forget(&mut self, oldest_ms: i64) -> bool {
+        let mut dropped = false;
+        while self.denials_ms.front().is_some_and(|time_ms| *time_ms <= oldest_ms) {
+            self.denials_ms.pop_front();
+            dropped = true;
+        }
+        self.grants.forget(oldest_ms) || dropped
+    }
+}
+
+/// What one subject was granted.
+#[derive(Debug, Default)]
+struct Grants {
+    /// Grants in the order of time. The first has the sequence number `first`.
+    queue: VecDeque<Grant>,
+    first: u64,
+    /// How many grants of the queue are dead: their customer was granted again later.
+    dead: usize,
+    /// The sequence number of each customer's last grant.
+    last: HashMap<Key, u64, RandomState>,
+    /// The windows that were read, each with where it begins.
+    views: Vec<View>,
+}
+
+#[derive(Debug)]
+struct Grant {
+    time_ms: i64,
+    key: Key,
+    live: bool,
+}
+
+/// A window of one length: the sequence number from which grants are within it, and how many of those are live.
+#[derive(Debug)]
+struct View {
+    seconds: i64,
+    start: u64,
+    live: u64,
+}
+
+/// Dead grants below this number aren't worth a compaction.
+const COMPACT_DEAD_MIN: usize = 1_024;
+
+impl Grants {
+    fn end(&self) -> u64 {
+        self.first.saturating_add(self.queue.len() as u64)
+    }
+
+    fn get(&self, sequence: u64) -> Option<&Grant> {
+        self.queue.get(usize::try_from(sequence.checked_sub(self.first)?).ok()?)
+    }
+
+    /// Where the window of `seconds` begins when it holds what came after `begins_after_ms`, and how many live grants it
+    /// holds.
+    fn window(&mut self, seconds: i64, begins_after_ms: i64) -> (u64, u64) {
+        let position = self.views.iter().position(|view| view.seconds == seconds);
+        let mut view = match position {
+            Some(position) => self.views.swap_remove(position),
+            // A view that begins behind the last grant and is moved back to where it belongs.
+            None => View { seconds, start: self.end(), live: 0 },
+        };
+        while let Some(grant) = self.get(view.start)
+            && grant.time_ms <= begins_after_ms
+        {
+            view.live = view.live.saturating_sub(u64::from(grant.live));
+            view.start = view.start.saturating_add(1);
+        }
+        // Back again, when this read is for an earlier time than the last one.
+        while let Some(before) = view.start.checked_sub(1)
+            && let Some(grant) = self.get(before)
+            && grant.time_ms > begins_after_ms
+        {
+            view.live = view.live.saturating_add(u64::from(grant.live));
+            view.start = before;
+        }
+        let found = (view.start, view.live);
+        self.views.push(view);
+        found
+    }
+
+    fn push(&mut self, key: Key, time_ms: i64) {
+        let sequence = self.end();
+        if let Some(earlier) = self.last.insert(key, sequence) {
+            if let Some(place) = earlier.checked_sub(self.first).and_then(|place| usize::try_from(place).ok())
+                && let Some(grant) = self.queue.get_mut(place)
+            {
+                grant.live = false;
+                self.dead = self.dead.saturating_add(1);
+            }
+            for view in self.views.iter_mut().filter(|view| view.start <= earlier) {
+                view.live = view.live.saturating_sub(1);
+            }
+        }
+        for view in &mut self.views {
+            view.live = view.live.saturating_add(1);
+        }
+        self.queue.push_back(Grant { time_ms, key, live: true });
+        if self.dead > COMPACT_DEAD_MIN && self.dead > self.queue.len() / 2 {
+            self.compact();
+        }
+    }
+
+    /// Takes the dead grants out of the queue.
+    fn compact(&mut self) {
+        let mut starts: Vec<u64> = self.views.iter().map(|view| view.start).collect();
+        let first = self.first;
+        let mut removed: u64 = 0;
+        let mut kept = VecDeque::with_capacity(self.queue.len().saturating_sub(self.dead));
+        for (old, grant) in (first..).zip(self.queue.drain(..)) {
+            for (start, view) in starts.iter_mut().zip(&self.views) {
+                if view.start == old {
+                    *start = old.saturating_sub(removed);
+                }
+            }
+            if grant.live {
+                self.last.insert(grant.key, old.saturating_sub(removed));
+                kept.push_back(grant);
+            } else {
+                removed = removed.saturating_add(1);
+            }
+        }
+        let old_end = first.saturating_add(kept.len() as u64).saturating_add(removed);
+        for (start, view) in starts.into_iter().zip(&mut self.views) {
+            view.start = if view.start >= old_end { old_end.saturating_sub(removed) } else { start };
+        }
+        self.queue = kept;
+        self.dead = 0;
+    }
+
+    fn forget(&mut self, oldest_ms: i64) -> bool {
+        let mut dropped = false;
+        while let Some(grant) = self.queue.front()
+            && grant.time_ms <= oldest_ms
+        {
+            let (sequence, live) = (self.first, grant.live);
+            for view in self.views.iter_mut().filter(|view| view.start <= sequence) {
+                view.live = view.live.saturating_sub(u64::from(live));
+                view.start = sequence.saturating_add(1);
+            }
+            if live {
+                let key = grant.key;
+                self.last.remove(&key);
+            } else {
+                self.dead = self.dead.saturating_sub(1);
+            }
+            self.first = sequence.saturating_add(1);
+            self.queue.pop_front();
+            dropped |= live;
+        }
+        dropped
+    }
+}
