@@ -142,6 +142,11 @@ impl Pack {
         &self.policies
     }
 
+    /// The links of its templates, if it has some.
+    pub fn links(&self) -> Option<&SourceFile> {
+        self.links.as_ref()
+    }
+
     /// What its schema and annotations are held to.
     pub fn vocabulary(&self) -> Vocabulary {
         self.vocabulary

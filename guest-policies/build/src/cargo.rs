@@ -76,7 +76,9 @@ fn artifact(messages: &[u8], manifest_path: &Path) -> Option<PathBuf> {
         path.is_some_and(|path| Path::new(path) == manifest_path)
     });
     let files = ours.filter_map(|message| message.get("filenames")?.as_array().cloned()).flatten();
-    files.filter_map(|file| file.as_str().map(PathBuf::from)).find(|file| file.extension().is_some_and(|end| end == "wasm"))
+    files
+        .filter_map(|file| file.as_str().map(PathBuf::from))
+        .find(|file| file.extension().is_some_and(|end| end == "wasm"))
 }
 
 fn check_target(dir: &Path) -> Result<(), CargoError> {

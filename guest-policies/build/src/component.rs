@@ -45,7 +45,9 @@ pub enum ComponentError {
     #[error("the module doesn't fit the world `guest`: {0}")]
     World(String),
     /// The component holds more than one core module, or another component.
-    #[error("the component must hold one core module and nothing else, found {modules} modules and {components} components")]
+    #[error(
+        "the component must hold one core module and nothing else, found {modules} modules and {components} components"
+    )]
     Shape {
         /// Core modules in it.
         modules: usize,
@@ -100,7 +102,10 @@ pub fn manifest(wasm: &[u8]) -> Result<Manifest, ComponentError> {
     }
     let [json] = sections.as_slice() else { return Err(ComponentError::Manifest(sections.len())) };
     if json.len() > MANIFEST_BYTES_MAX {
-        return Err(ComponentError::ManifestText(format!("it takes {} bytes, of at most {MANIFEST_BYTES_MAX}", json.len())));
+        return Err(ComponentError::ManifestText(format!(
+            "it takes {} bytes, of at most {MANIFEST_BYTES_MAX}",
+            json.len()
+        )));
     }
     serde_json::from_slice(json).map_err(|error| ComponentError::ManifestText(error.to_string()))
 }

@@ -16,6 +16,8 @@ pub mod scaffold;
 pub mod spec;
 pub mod table;
 
+mod terms;
+
 pub mod build;
 
 pub use build::{BuildError, Built, build};

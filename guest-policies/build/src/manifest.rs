@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use exportgate_contract::manifest::{
-    Axis, Binding, ContextBinding, Cost, Effect, Fact, Input, Manifest, Question, Read as FactRead, Term as ManifestTerm,
+    Axis, Binding, ContextBinding, Cost, Effect, Fact, Input, Manifest, Question, Read as FactRead,
+    Term as ManifestTerm,
 };
 use exportgate_contract::types::{Action, SchemaTypes, Type};
 use exportgate_contract::value::{EntityUid, Value};
@@ -33,6 +34,14 @@ pub enum ManifestError {
     /// Two questions answer the same action.
     #[error("action `{0}` is answered twice")]
     Twice(String),
+    /// A constant isn't one.
+    #[error("`{text}` in `constants`: {complaint}")]
+    Constant {
+        /// The constant.
+        text: String,
+        /// What is wrong with it.
+        complaint: String,
+    },
     /// Something that is read isn't what the schema says.
     #[error("`{read}` in a question about `{action}`: {complaint}")]
     Type {
@@ -59,6 +68,9 @@ pub fn derive(spec: &Spec, base: &Manifest) -> Result<Manifest, ManifestError> {
         return Err(ManifestError::Base);
     }
     let mut tables = Tables::default();
+    for text in &spec.constants {
+        tables.constant(&base.schema.types, text)?;
+    }
     let mut drafts: BTreeMap<String, Question> = BTreeMap::new();
     for question in &spec.questions {
         for action in &question.actions {
@@ -110,6 +122,24 @@ struct Request<'a> {
 }
 
 impl Tables {
+    fn constant(&mut self, types: &SchemaTypes, text: &str) -> Result<u32, ManifestError> {
+        let constant_error = |complaint: String| ManifestError::Constant { text: text.to_owned(), complaint };
+        match Read::parse(text)? {
+            Read::Value(Term::Text(text)) => Ok(intern(&mut self.symbols, Value::string(text))),
+            Read::Value(Term::Entity(name, id)) => self.entity(types, &name, &id).map_err(constant_error),
+            _ => Err(constant_error("an entity or a text expected".to_owned())),
+        }
+    }
+
+    /// The symbol of an entity that a spec names.
+    fn entity(&mut self, types: &SchemaTypes, name: &str, id: &str) -> Result<u32, String> {
+        let known = types.entities.get(name).ok_or_else(|| format!("the schema declares no entity type `{name}`"))?;
+        if known.ids.as_ref().is_some_and(|ids| !ids.iter().any(|known| **known == *id)) {
+            return Err(format!("`{name}` is enumerated, and has no `{id}`"));
+        }
+        Ok(intern(&mut self.symbols, EntityUid::new(name, id).into()))
+    }
+
     fn question(
         &mut self,
         spec: &Spec,
@@ -159,7 +189,15 @@ impl Tables {
                 action.context.keys().map(|name| (name.clone(), self.input(&context_input(name)))).collect(),
             ),
         };
-        Ok(Question { action: uid, principal: request.principal, resource: request.resource, binding, axis, facts, policies })
+        Ok(Question {
+            action: uid,
+            principal: request.principal,
+            resource: request.resource,
+            binding,
+            axis,
+            facts,
+            policies,
+        })
     }
 
     fn fact(&mut self, types: &SchemaTypes, request: &Request<'_>, read: &Read, payload: bool) -> Result<u32, String> {
@@ -180,7 +218,9 @@ impl Tables {
                     other => other,
                 };
                 if !matches!((&left_type, above), (Type::Entity(_), Type::Entity(_))) {
-                    return Err(format!("`in` takes an entity and an entity or a set of them, found `{left_type}` and `{right_type}`"));
+                    return Err(format!(
+                        "`in` takes an entity and an entity or a set of them, found `{left_type}` and `{right_type}`"
+                    ));
                 }
                 (left_axis.join(right_axis), FactRead::In { left, right }, Type::Bool)
             }
@@ -214,11 +254,7 @@ impl Tables {
                 Ok((intern(&mut self.terms, ManifestTerm::Symbol(symbol)), Type::String, Axis::Job))
             }
             Term::Entity(name, id) => {
-                let known = types.entities.get(name.as_str()).ok_or_else(|| format!("no entity type `{name}`"))?;
-                if known.ids.as_ref().is_some_and(|ids| !ids.iter().any(|known| **known == **id)) {
-                    return Err(format!("`{name}` is enumerated, and has no `{id}`"));
-                }
-                let symbol = intern(&mut self.symbols, EntityUid::new(name.as_str(), id.as_str()).into());
+                let symbol = self.entity(types, name, id)?;
                 let ty = Type::Entity(name.as_str().into());
                 Ok((intern(&mut self.terms, ManifestTerm::Symbol(symbol)), ty, Axis::Job))
             }

@@ -124,7 +124,8 @@ impl<'a> Parser<'a> {
     fn name(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let name = rest.get(..end).filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))?;
+        let name =
+            rest.get(..end).filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))?;
         self.at += end;
         Some(name)
     }

@@ -22,6 +22,9 @@ pub struct Spec {
     pub catalogue: Option<String>,
     /// What an answer can cost at most.
     pub cost: CostSpec,
+    /// Entities and strings that the guest compares with, as reads write them: their symbols are the same in each frame.
+    #[serde(default)]
+    pub constants: Vec<String>,
     /// The policies. Their order is that of the manifest.
     pub policies: Vec<PolicySpec>,
     /// The questions that the guest answers.

@@ -26,11 +26,8 @@ const CUSTOMERS: Fact<Long> = TABLE.fact("context.customers");
 const CLASSES: Fact<Set> = TABLE.fact("context.classes");
 
 /// How many customers of the job are in each segment.
-const TALLIES: [Fact<Long>; 3] = [
-    TABLE.fact("context.tally.minor"),
-    TABLE.fact("context.tally.celebrity"),
-    TABLE.fact("context.tally.employee"),
-];
+const TALLIES: [Fact<Long>; 3] =
+    [TABLE.fact("context.tally.minor"), TABLE.fact("context.tally.celebrity"), TABLE.fact("context.tally.employee")];
 
 /// The question that counts a segment, and the fact that answers it.
 const SEGMENTS: [(QuestionId, Fact<exportgate_sdk::Bool>); 3] = [

@@ -14,8 +14,8 @@ use exportgate_contract::limits::FRAME_WORDS_MAX;
 use exportgate_contract::manifest::Axis;
 
 use crate::cell::{Cell, CellType};
-use crate::payload;
-use crate::table::{Fact, Kind, QuestionEntry, QuestionId, Table};
+use crate::payload::{self, IpValue, RecordValue, SetValue, TextValue};
+use crate::table::{Fact, Kind, QuestionEntry, QuestionId, Symbol, Table};
 
 /// How a frame or an answer breaks the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,6 +268,26 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// The string that a symbol stands for.
+    pub fn text(&self, symbol: Symbol) -> TextValue<'_> {
+        TextValue::new(self, symbol)
+    }
+
+    /// The address that a symbol stands for.
+    pub fn ip(&self, symbol: Symbol) -> IpValue<'_> {
+        IpValue::new(self, symbol)
+    }
+
+    /// The set that a symbol stands for.
+    pub fn set(&self, symbol: Symbol) -> SetValue<'_> {
+        SetValue::new(self, symbol)
+    }
+
+    /// The record that a symbol stands for.
+    pub fn record(&self, symbol: Symbol) -> RecordValue<'_> {
+        RecordValue::new(self, symbol)
+    }
+
     /// The value of a job fact, before any point is answered.
     ///
     /// Traps for a fact on another axis.
@@ -279,20 +299,23 @@ impl<'a> Frame<'a> {
     }
 
     fn cell<'s, T: CellType>(&'s self, fact: Fact<T>, row: usize, column: usize) -> Cell<T::Value<'s>> {
-        let place = fact.place as usize;
-        let at = match fact.axis {
+        match self.word(fact.axis, fact.place as usize, row, column) {
+            Cell::Value(word) => Cell::Value(T::value(self, word)),
+            Cell::Absent => Cell::Absent,
+            Cell::Err => Cell::Err,
+        }
+    }
+
+    fn word(&self, axis: Axis, place: usize, row: usize, column: usize) -> Cell<u64> {
+        let at = match axis {
             Axis::Job => place,
             Axis::Row => place * self.rows + row,
             Axis::Column => place * self.columns + column,
             Axis::Cell => (place * self.rows + row) * self.columns + column,
         };
-        self.cell_of::<T>(self.at(fact.axis, at))
-    }
-
-    fn cell_of<'s, T: CellType>(&'s self, (state, word): (u8, u64)) -> Cell<T::Value<'s>> {
-        match state {
-            STATE_VALUE => Cell::Value(T::value(self, word)),
-            STATE_ABSENT => Cell::Absent,
+        match self.at(axis, at) {
+            (STATE_VALUE, word) => Cell::Value(word),
+            (STATE_ABSENT, _) => Cell::Absent,
             _ => Cell::Err,
         }
     }
@@ -332,5 +355,19 @@ impl<'a> Point<'a> {
             crate::trap("the question doesn't list this fact in the manifest");
         }
         self.frame.cell(fact, self.row, self.column)
+    }
+
+    /// The word of a fact at this point, for guests that get their manifest while they run.
+    ///
+    /// Traps for a fact that the question doesn't list in the manifest.
+    pub fn word(&self, fact: u32) -> Cell<u64> {
+        let entry = self.frame.table.facts.get(fact as usize);
+        match (entry, self.entry.facts.binary_search(&fact)) {
+            (Some(entry), Ok(_)) => {
+                let place = self.frame.table.place(fact as usize);
+                self.frame.word(entry.axis, place as usize, self.row, self.column)
+            }
+            _ => crate::trap("the question doesn't list this fact in the manifest"),
+        }
     }
 }

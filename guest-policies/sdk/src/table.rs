@@ -183,7 +183,7 @@ impl Table<'_> {
 
     /// How many facts of the axis of fact `index` stand before it.
     #[expect(clippy::indexing_slicing, reason = "`get` isn't const; callers pass an index of a fact")]
-    const fn place(&self, index: usize) -> u32 {
+    pub(crate) const fn place(&self, index: usize) -> u32 {
         let axis = self.facts[index].axis as u8;
         let (mut at, mut place) = (0, 0);
         while at < index {
