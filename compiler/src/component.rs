@@ -73,3 +73,6 @@ fn wrap(mut core: Vec<u8>) -> Result<Vec<u8>, EmitError> {
         .and_then(|encoder| { encoder }.encode())
         .map_err(|error| fault(&error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,5 @@
 //! A function body in the making: instructions, locals, labels by depth, and what it costs.
 
-use std::collections::BTreeSet;
-
 use wasm_encoder as wasm;
 use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
 
@@ -311,6 +309,3 @@ impl Code {
 fn at(offset: u32, align: u32) -> MemArg {
     MemArg { offset: u64::from(offset), align, memory_index: 0 }
 }
-
-/// Which of the fixed locals of a function a body has used.
-pub(super) type Used = BTreeSet<u32>;

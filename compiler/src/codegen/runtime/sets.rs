@@ -60,11 +60,11 @@ fn emit_each_member(code: &mut Code, payload: Local, body: impl FnOnce(&mut Code
     code.release(member);
 }
 
-/// Returns `result` from the routine when the set at `payload` is empty. An empty set's payload may say either kind, since
+/// Returns false from the routine when the set at `payload` is empty. An empty set's payload may say either kind, since
 /// nothing shows what its members would be.
-fn emit_return_if_empty(code: &mut Code, payload: Local, result: u32) {
+fn emit_return_if_empty(code: &mut Code, payload: Local) {
     code.get(payload).load32(8).push(&I::I32Eqz).if_();
-    code.i32(result).push(&I::Return).end();
+    code.i32(0).push(&I::Return).end();
 }
 
 /// `(set, word) -> found`: a set of words. Searches a symbol's sorted payload, and walks a set of the guest's own.
@@ -75,7 +75,8 @@ pub(super) fn emit_has_word(module: &mut Module) -> Code {
     let (set, word) = (Local(0), Local(1));
     let at = code.local(ValType::I32);
     code.get(set).call(payload).set(at);
-    emit_return_if_empty(&mut code, at, 0);
+    emit_expect_set(&mut code, at);
+    emit_return_if_empty(&mut code, at);
     emit_expect_kind(&mut code, at, frame::PAYLOAD_SET);
     code.get(set).i64(0).push(&I::I64GeS).if_();
     code.get(at).i32(MEMBERS).push(&I::I32Add).get(at).load32(8).get(word).call(search).push(&I::Return).end();
@@ -96,7 +97,8 @@ pub(super) fn emit_has_composite(module: &mut Module) -> Code {
     let (set, wanted) = (Local(0), Local(1));
     let at = code.local(ValType::I32);
     code.get(set).call(payload).set(at);
-    emit_return_if_empty(&mut code, at, 0);
+    emit_expect_set(&mut code, at);
+    emit_return_if_empty(&mut code, at);
     emit_expect_kind(&mut code, at, frame::PAYLOAD_SET_OF_COMPOSITES);
     code.get(set).get(wanted).push(&I::I64Or).i64(0).push(&I::I64GeS).if_();
     code.get(at).i32(MEMBERS).push(&I::I32Add).get(at).load32(8).get(wanted).call(search).push(&I::Return).end();
