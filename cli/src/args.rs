@@ -51,8 +51,16 @@ pub enum Command {
 /// `exportgate build`.
 #[derive(Debug, Args)]
 pub struct Build {
-    /// The folder of the pack.
+    /// The folder of the pack, or of a guest crate: one with `policy.toml`, written in Rust.
     pub pack: PathBuf,
+    /// Don't compile the policies: put them into this core module of `guest-policies/cedar-interpreter`, which interprets
+    /// them. Slower by far; for comparing.
+    #[arg(long, value_name = "FILE")]
+    pub interpreter: Option<PathBuf>,
+    /// Don't run cargo: make the component of this core module, built from C or anything else, with the manifest that the
+    /// folder's `policy.toml` gives.
+    #[arg(long, value_name = "FILE", conflicts_with = "interpreter")]
+    pub core: Option<PathBuf>,
     /// The component to write. It replaces what is there, and only when all went well.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -122,6 +130,12 @@ pub struct Replay {
 pub struct Init {
     /// The folder to make, or an empty one.
     pub dir: PathBuf,
+    /// Make a guest crate: a policy module written in Rust, without Cedar.
+    #[arg(long)]
+    pub rust: bool,
+    /// Where the crate `exportgate-sdk` lies, for a guest crate. Without it, the registry is asked for it.
+    #[arg(long, value_name = "FOLDER", requires = "rust")]
+    pub sdk: Option<PathBuf>,
 }
 
 /// `exportgate conformance`.

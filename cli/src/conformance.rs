@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use exportgate::{Engine, Entities, Entity, Module, Request};
-use exportgate_compiler::{CompileOptions, Pack};
+use exportgate::{Engine, Entities, Entity, Module, Request, RequestDecision};
+use exportgate_compiler::data::DataSchema;
+use exportgate_compiler::{CompileOptions, Format, Pack};
 use exportgate_contract::value::EntityUid;
 use serde::{Deserialize, Serialize};
 
@@ -195,7 +196,7 @@ pub fn run(engine: &Engine, path: &Path, in_folder: bool) -> Result<Outcome, Fai
         Ok(artifact) => artifact,
         Err(errors) => return Ok(refused(errors.to_string())),
     };
-    let asked = Asked { engine, schema: &schema, artifact: &artifact.component, entities: &entities };
+    let asked = Asked { engine, component: &artifact.component, schema: &schema, entities: &entities };
     let mismatches = asked.compare(&name, &case.requests);
     Ok(Outcome::Asked { requests: case.requests.len(), mismatches })
 }
@@ -206,22 +207,32 @@ fn read_named(path: &Path, name: &str) -> Result<String, Failure> {
     let found = absolute.ancestors().skip(1).map(|folder| folder.join(name)).find(|candidate| candidate.is_file());
     match found {
         Some(found) => input::read_text(&found, CASE_FILE_BYTES_MAX),
-        None => Err(Failure::file(path, format_args!("it names `{name}`, which is neither beside it nor in a folder above it"))),
+        None => Err(Failure::file(
+            path,
+            format_args!("it names `{name}`, which is neither beside it nor in a folder above it"),
+        )),
     }
 }
 
 /// A compiled case.
 struct Asked<'a> {
     engine: &'a Engine,
+    component: &'a [u8],
     schema: &'a str,
-    artifact: &'a [u8],
     entities: &'a str,
+}
+
+/// What answers the requests of a case.
+struct Answerer {
+    module: Module,
+    schema: DataSchema,
+    entities: Entities,
 }
 
 impl Asked<'_> {
     /// Asks all requests, and gives those that are answered otherwise than expected.
     fn compare(&self, case: &str, requests: &[CaseRequest]) -> Vec<Mismatch> {
-        let answered = self.load();
+        let answerer = self.load();
         requests
             .iter()
             .enumerate()
@@ -231,8 +242,8 @@ impl Asked<'_> {
                     reason: request.reason.clone(),
                     errors: request.errors.clone(),
                 };
-                let found = match &answered {
-                    Ok((module, entities)) => self.ask(module, entities, request),
+                let found = match &answerer {
+                    Ok(answerer) => answerer.ask(request),
                     Err(message) => Err(message.clone()),
                 };
                 if found.as_ref() == Ok(&expected) {
@@ -249,35 +260,35 @@ impl Asked<'_> {
             .collect()
     }
 
-    fn load(&self) -> Result<(Module, Entities), String> {
-        let module = Module::load(self.engine, self.artifact).map_err(|error| error.to_string())?;
-        let entities = exportgate_compiler::data::parse_entities(self.schema, self.entities)
-            .map_err(|error| error.to_string())?
-            .into_iter()
-            .map(|entity| Entity {
-                uid: entity.uid,
-                attributes: entity.attributes,
-                tags: entity.tags,
-                parents: entity.parents,
-            });
-        Ok((module, Entities::new(entities)))
+    fn load(&self) -> Result<Answerer, String> {
+        let module = Module::load(self.engine, self.component).map_err(|error| error.to_string())?;
+        let schema = DataSchema::new(Format::Cedar, self.schema).map_err(|error| error.to_string())?;
+        let entities = schema.entities(self.entities).map_err(|error| error.to_string())?.into_iter().map(|entity| {
+            Entity { uid: entity.uid, attributes: entity.attributes, tags: entity.tags, parents: entity.parents }
+        });
+        let entities = Entities::new(entities).map_err(|error| error.to_string())?;
+        Ok(Answerer { module, schema, entities })
     }
+}
 
-    fn ask(&self, module: &Module, entities: &Entities, request: &CaseRequest) -> Result<Answered, String> {
+impl Answerer {
+    fn ask(&self, request: &CaseRequest) -> Result<Answered, String> {
         let action = request.action.uid();
-        let context = exportgate_compiler::data::parse_context(self.schema, action, &request.context)
-            .map_err(|error| error.to_string())?;
+        let context = match &request.context {
+            serde_json::Value::Null => "{}".to_owned(),
+            context => context.to_string(),
+        };
         let request = Request {
             principal: request.principal.uid().clone(),
             action: action.clone(),
             resource: request.resource.uid().clone(),
-            context,
+            context: self.schema.context(action, &context).map_err(|error| error.to_string())?,
         };
-        let response = module.authorize(&request, entities).map_err(|error| error.to_string())?;
+        let response = self.module.authorize(&request, &self.entities).map_err(|error| error.to_string())?;
         Ok(Answered {
             decision: match response.decision {
-                exportgate::CedarDecision::Allow => Answer::Allow,
-                exportgate::CedarDecision::Deny => Answer::Deny,
+                RequestDecision::Allow => Answer::Allow,
+                RequestDecision::Deny => Answer::Deny,
             },
             reason: response.determining.into_iter().map(|id| id.to_string()).collect(),
             errors: response.erring.into_iter().map(|id| id.to_string()).collect(),

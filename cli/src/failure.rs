@@ -97,14 +97,19 @@ impl Failure {
 /// The text on one line with control characters escaped: names and messages from outside can't drive the terminal.
 pub fn visible(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut visible, c| {
-        if is_hidden(c) { visible.extend(c.escape_default()) } else { visible.push(c) }
+        if is_hidden(c) {
+            visible.extend(c.escape_default())
+        } else {
+            visible.push(c)
+        }
         visible
     })
 }
 
 /// Control characters, and those that reorder or hide the text around them.
 fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

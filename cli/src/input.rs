@@ -96,7 +96,8 @@ pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
 /// [`Failure`] when `dir` holds no pack, or a file can't be read, or a limit of this module is exceeded.
 pub fn read_pack(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
     if !dir.is_dir() {
-        let reason = if dir.exists() { "it is a file, expected the folder of a pack" } else { "there is no such folder" };
+        let reason =
+            if dir.exists() { "it is a file, expected the folder of a pack" } else { "there is no such folder" };
         return Err(Failure::file(dir, reason).help("name the folder that holds `pack.toml`"));
     }
     if !dir.join(PACK_FILE).exists() {

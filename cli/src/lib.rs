@@ -7,6 +7,7 @@ mod case;
 mod cmd;
 mod conformance;
 pub mod failure;
+mod guest;
 mod input;
 mod output;
 mod pack;

@@ -16,6 +16,12 @@ const PIPED_WIDTH: u16 = 160;
 /// How narrow a terminal may be before tables stop shrinking with it, in characters.
 const WIDTH_MIN: u16 = 60;
 
+/// How wide texts on standard error may become, in characters.
+pub fn error_width() -> usize {
+    let terminal = Term::stderr();
+    usize::from(if terminal.is_term() { terminal.size().1.max(WIDTH_MIN) } else { PIPED_WIDTH })
+}
+
 /// A table with these headings, as wide as the terminal at most.
 pub fn table<const COLUMNS: usize>(headings: [&str; COLUMNS]) -> Table {
     let mut table = bare_table();
@@ -28,10 +34,7 @@ pub fn bare_table() -> Table {
     let terminal = Term::stdout();
     let width = if terminal.is_term() { terminal.size().1.max(WIDTH_MIN) } else { PIPED_WIDTH };
     let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table
 }
 

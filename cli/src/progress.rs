@@ -1,7 +1,5 @@
 //! Progress bars on standard error: none when it isn't a terminal.
 
-use std::time::Duration;
-
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over `length` steps of `what`.
@@ -11,11 +9,4 @@ pub fn bar(length: u64, what: &'static str) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
-}
-
-/// A sign that something without a known length goes on.
-pub fn spinner(what: &'static str) -> ProgressBar {
-    let spinner = ProgressBar::new_spinner().with_message(what);
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
 }

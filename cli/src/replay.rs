@@ -47,7 +47,8 @@ impl Row<'_> {
 
     /// Roughly how long it takes to play: customers, and a job weighs as much as some of them.
     fn weight(&self) -> u64 {
-        let jobs = self.manner.pace.as_ref().map_or(0, |pace| self.manner.customers.div_ceil(pace.customers_per_job.max(1)));
+        let jobs =
+            self.manner.pace.as_ref().map_or(0, |pace| self.manner.customers.div_ceil(pace.customers_per_job.max(1)));
         if self.manner.outside.is_some() { 0 } else { self.manner.customers.saturating_add(jobs.saturating_mul(20)) }
     }
 }
@@ -57,7 +58,12 @@ impl Row<'_> {
 /// # Errors
 ///
 /// [`Failure`] when the pack doesn't compile, a scenario can't be read or played, or the windows fail.
-pub fn run(dir: &Path, only: Option<&str>, observer: &dyn Observer, step: &(dyn Fn(usize) + Sync)) -> Result<Outcome, Failure> {
+pub fn run(
+    dir: &Path,
+    only: Option<&str>,
+    observer: &dyn Observer,
+    step: &(dyn Fn(usize) + Sync),
+) -> Result<Outcome, Failure> {
     let scenarios = file::read_all(dir)?;
     let artifact = pack::compile(dir)?;
     let started = Instant::now();
@@ -101,7 +107,8 @@ impl Setup {
 
     fn gate(&self) -> Result<Gate, String> {
         let windows = Arc::new(MemoryWindows::new());
-        Gate::new(&self.engine, self.config.clone(), vec![self.module.clone()], windows).map_err(|error| error.to_string())
+        Gate::new(&self.engine, self.config.clone(), vec![self.module.clone()], windows)
+            .map_err(|error| error.to_string())
     }
 
     fn manifest(&self) -> &Manifest {
@@ -150,13 +157,7 @@ fn play(setup: &Setup, row: &Row<'_>, observer: &dyn Observer) -> Result<Played,
 /// A manner whose asks never reach the gate: everything gets out.
 fn outside(manner: &Manner) -> Played {
     let curve = vec![Point { day: 0.0, customers: manner.customers }];
-    Played {
-        days: 1.0,
-        let_out: manner.customers,
-        taken_curve: curve.clone(),
-        out_curve: curve,
-        ..Played::default()
-    }
+    Played { days: 1.0, let_out: manner.customers, taken_curve: curve.clone(), out_curve: curve, ..Played::default() }
 }
 
 fn incident(row: &Row<'_>, played: Played) -> Incident {

@@ -1,18 +1,20 @@
-//! `exportgate build`: compiles a pack to a component file.
+//! `exportgate build`: makes a component file of a pack or a guest crate.
 
 use std::time::Instant;
 
 use crate::args::Build;
 use crate::failure::{Exit, Failure};
-use crate::{output, pack};
+use crate::{guest, output, pack};
 
 /// Runs the command.
 pub fn run(args: &Build) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let artifact = pack::compile(&args.pack)?;
-    for warning in &artifact.warnings {
-        eprintln!("{}\n", warning.render().trim_end());
-    }
+    let artifact = match (&args.interpreter, &args.core) {
+        (Some(core), _) => guest::interpret(core, &pack::load(&args.pack)?)?,
+        (None, Some(core)) => guest::build_core(&args.pack, core)?,
+        (None, None) => pack::compile(&args.pack)?,
+    };
+    pack::warn(&artifact.warnings);
     output::write(&args.output, &artifact.component)?;
     let manifest = &artifact.manifest;
     output::print(&format!(

@@ -8,9 +8,7 @@ use crate::{output, pack};
 pub fn run(args: &Check) -> Result<Exit, Failure> {
     let loaded = pack::load(&args.pack)?;
     let warnings = exportgate_compiler::check(&loaded).map_err(|errors| pack::refused(&args.pack, &errors))?;
-    for warning in &warnings {
-        eprintln!("{}\n", warning.render().trim_end());
-    }
+    pack::warn(&warnings);
     let plural = if warnings.len() == 1 { "" } else { "s" };
     output::print(&format!("{}: no errors, {} warning{plural}", args.pack.display(), warnings.len()))?;
     Ok(Exit::Done)

@@ -49,7 +49,9 @@ pub fn run(args: &Conformance) -> Result<Exit, Failure> {
     match (summary.mismatches.len(), summary.unreadable.len()) {
         (0, 0) => Ok(Exit::Done),
         (0, unreadable) => Err(Failure::input(format!("{unreadable} cases can't be read, so they weren't run"))),
-        (mismatches, _) => Err(Failure::differs(format!("{mismatches} requests were answered otherwise than expected"))),
+        (mismatches, _) => {
+            Err(Failure::differs(format!("{mismatches} requests were answered otherwise than expected")))
+        }
     }
 }
 

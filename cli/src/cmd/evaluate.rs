@@ -27,9 +27,8 @@ pub fn run(args: &Evaluate) -> Result<Exit, Failure> {
     let bytes = input::read(&args.component, MODULE_FILE_BYTES_MAX)?;
     let config = GateConfig::dry_run();
     let engine = Engine::new(&config.engine).map_err(|error| Failure::input(error.to_string()))?;
-    let module = Module::load(&engine, &bytes).map_err(|error| {
-        Failure::file(&args.component, error).help("build it with `exportgate build PACK -o X.wasm`")
-    })?;
+    let module =
+        Module::load(&engine, &bytes).map_err(|error| Failure::file(&args.component, &error).help(error.help()))?;
     let file = read_job(args, &module)?;
     let gate = Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new()))
         .map_err(|error| Failure::file(&args.component, error))?;
@@ -143,14 +142,17 @@ fn policies(decision: &Decision) -> comfy_table::Table {
     let used = decision.policies().iter().map(|used| (used, ""));
     let erring = decision.erring().iter().map(|used| (used, " (erred)"));
     for (used, note) in used.chain(erring) {
-        output::row(&mut table, [
-            format!("{}{note}", used.policy.id()),
-            effect_name(used.policy.effect()).to_owned(),
-            used.asked.to_string(),
-            count(used.points),
-            used.policy.controls().join(", "),
-            used.policy.incidents().join(", "),
-        ]);
+        output::row(
+            &mut table,
+            [
+                format!("{}{note}", used.policy.id()),
+                effect_name(used.policy.effect()).to_owned(),
+                used.asked.to_string(),
+                count(used.points),
+                used.policy.controls().join(", "),
+                used.policy.incidents().join(", "),
+            ],
+        );
     }
     if table.row_count() == 0 {
         output::row(&mut table, ["none held".to_owned()]);
@@ -269,7 +271,8 @@ struct JsonModule {
 impl Json {
     fn new(file: &JobFile, decision: &Decision) -> Self {
         let ids = || file.job.customers.ids().iter().enumerate();
-        let counts = |counts: &[(Arc<str>, u64)]| counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();
+        let counts =
+            |counts: &[(Arc<str>, u64)]| counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();
         let (verdict, remedies) = match decision.verdict() {
             Verdict::Allow => ("allow", Vec::new()),
             Verdict::Deny => ("deny", Vec::new()),

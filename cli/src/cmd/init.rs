@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::args::Init;
 use crate::failure::{Exit, Failure};
-use crate::{input, output};
+use crate::{guest, input, output};
 
 /// The files of a new pack.
 const FILES: [(&str, &str); 11] = [
@@ -33,13 +33,11 @@ pub fn run(args: &Init) -> Result<Exit, Failure> {
             return Err(Failure::file(dir, "the folder isn't empty").help("name a new folder, or an empty one"));
         }
     }
+    if args.rust {
+        return guest::init(dir, args.sdk.as_deref());
+    }
     make(dir)?;
-    output::print(&format!(
-        "made {}: {} files\nnext: exportgate test {}",
-        dir.display(),
-        FILES.len(),
-        dir.display()
-    ))?;
+    output::print(&format!("made {}: {} files\nnext: exportgate test {}", dir.display(), FILES.len(), dir.display()))?;
     Ok(Exit::Done)
 }
 

@@ -12,11 +12,11 @@ use crate::output::{self, count, size};
 /// Runs the command.
 pub fn run(args: &Inspect) -> Result<Exit, Failure> {
     let bytes = input::read(&args.component, MODULE_FILE_BYTES_MAX)?;
-    let inspected = Module::inspect(&bytes).map_err(|error| {
-        Failure::file(&args.component, error).help("only components that the host would load can be inspected")
-    })?;
+    let inspected =
+        Module::inspect(&bytes).map_err(|error| Failure::file(&args.component, &error).help(error.help()))?;
     if args.json {
-        let json = serde_json::to_string_pretty(&inspected.manifest).map_err(|error| Failure::output(error.to_string()))?;
+        let json =
+            serde_json::to_string_pretty(&inspected.manifest).map_err(|error| Failure::output(error.to_string()))?;
         output::print(&json)?;
         return Ok(Exit::Done);
     }
@@ -42,7 +42,10 @@ fn show(manifest: &Manifest, sha256: &str, bytes: usize) -> Result<(), Failure> 
     fact("questions", by_axis(manifest.questions.iter().map(|question| question.axis)));
     fact("facts", by_axis(manifest.facts.iter().map(|fact| fact.axis)));
     fact("symbols", count(manifest.symbols.len().try_into().unwrap_or(u64::MAX)));
-    fact("cost", format!("{} instructions a call and {} a point at most", count(manifest.cost.call), count(manifest.cost.point)));
+    fact(
+        "cost",
+        format!("{} instructions a call and {} a point at most", count(manifest.cost.call), count(manifest.cost.point)),
+    );
     for source in &manifest.sources {
         fact("source", format!("{} sha256 {}", source.path, source.sha256));
     }
@@ -85,7 +88,8 @@ fn policies(manifest: &Manifest) -> comfy_table::Table {
             Effect::Forbid => "forbid",
         };
         let annotations = policy.annotations.iter().filter(|(key, _)| *key != "id");
-        let annotations = annotations.map(|(key, value)| if value.is_empty() { format!("@{key}") } else { format!("@{key}({value:?})") });
+        let annotations = annotations
+            .map(|(key, value)| if value.is_empty() { format!("@{key}") } else { format!("@{key}({value:?})") });
         output::row(&mut table, [policy.id.clone(), effect.to_owned(), annotations.collect::<Vec<_>>().join(" ")]);
     }
     table
@@ -95,14 +99,17 @@ fn questions(manifest: &Manifest) -> comfy_table::Table {
     let mut table = output::table(["question", "principal", "resource", "asked once", "facts", "policies"]);
     output::align_right(&mut table, &[4, 5]);
     for Question { action, principal, resource, axis, facts, policies, .. } in &manifest.questions {
-        output::row(&mut table, [
-            action.to_string(),
-            principal.to_string(),
-            resource.to_string(),
-            axis_name(*axis).to_owned(),
-            facts.len().to_string(),
-            policies.len().to_string(),
-        ]);
+        output::row(
+            &mut table,
+            [
+                action.to_string(),
+                principal.to_string(),
+                resource.to_string(),
+                axis_name(*axis).to_owned(),
+                facts.len().to_string(),
+                policies.len().to_string(),
+            ],
+        );
     }
     table
 }

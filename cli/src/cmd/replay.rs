@@ -31,7 +31,8 @@ pub fn run(args: &Replay) -> Result<Exit, Failure> {
         output::write(path, chart::draw(&outcome.incidents).as_bytes())?;
     }
     if args.json {
-        let json = serde_json::to_string_pretty(&Json::new(&outcome)).map_err(|error| Failure::output(error.to_string()))?;
+        let json =
+            serde_json::to_string_pretty(&Json::new(&outcome)).map_err(|error| Failure::output(error.to_string()))?;
         output::print(&json)?;
     } else {
         show(&outcome)?;
@@ -44,8 +45,9 @@ fn default_pack() -> Result<PathBuf, Failure> {
     if pack.is_dir() {
         return Ok(pack);
     }
-    Err(Failure::input(format!("there is no `{DEFAULT_PACK}` in the current directory"))
-        .help("run this in the root of the exportgate repository, or name the folder of a pack: `exportgate replay DIR`"))
+    Err(Failure::input(format!("there is no `{DEFAULT_PACK}` in the current directory")).help(
+        "run this in the root of the exportgate repository, or name the folder of a pack: `exportgate replay DIR`",
+    ))
 }
 
 fn show(outcome: &Outcome) -> Result<(), Failure> {
@@ -53,19 +55,28 @@ fn show(outcome: &Outcome) -> Result<(), Failure> {
     output::align_right(&mut table, &[2, 3, 5]);
     for incident in &outcome.incidents {
         let manner = if incident.manner.is_empty() { String::new() } else { format!(" ({})", incident.manner) };
-        output::row(&mut table, [
-            format!("{}{manner}", incident.title),
-            incident.year.clone(),
-            count(incident.customers_taken),
-            count(incident.customers_let_out),
-            incident.stop.as_ref().map_or_else(|| "NOT STOPPED".to_owned(), |stop| stop.by.join(", ")),
-            incident.day().map(count).unwrap_or_default(),
-        ]);
+        output::row(
+            &mut table,
+            [
+                format!("{}{manner}", incident.title),
+                incident.year.clone(),
+                count(incident.customers_taken),
+                count(incident.customers_let_out),
+                incident.stop.as_ref().map_or_else(|| "NOT STOPPED".to_owned(), |stop| stop.by.join(", ")),
+                incident.day().map(count).unwrap_or_default(),
+            ],
+        );
     }
     output::print_table(&table)?;
-    output::print("\n`stopped by` is what determined the first denial, `day` the day on which that was; a thief goes on trying after it.")?;
+    output::print(
+        "\n`stopped by` is what determined the first denial, `day` the day on which that was; a thief goes on trying after it.",
+    )?;
     for honest in &outcome.honest {
-        let by = if honest.hindered_by.is_empty() { String::new() } else { format!(" by {}", honest.hindered_by.join(", ")) };
+        let by = if honest.hindered_by.is_empty() {
+            String::new()
+        } else {
+            format!(" by {}", honest.hindered_by.join(", "))
+        };
         output::print(&format!(
             "honest work: {}: {} asks, {} hindered{by}",
             honest.title,

@@ -11,6 +11,9 @@ use crate::failure::{Exit, Failure};
 use crate::input::{self, CASES, JOB_FILE_BYTES_MAX};
 use crate::{output, pack, progress};
 
+/// When a case is asked that doesn't say when: a fixed time, so that a case never depends on the day it is run.
+const START_OF_2026_MS: i64 = 1_767_225_600_000;
+
 /// Runs the command.
 pub fn run(args: &Test) -> Result<Exit, Failure> {
     let artifact = pack::compile(&args.pack)?;
@@ -24,7 +27,9 @@ pub fn run(args: &Test) -> Result<Exit, Failure> {
     };
     let cases: Vec<_> = input::list(&folder, "json")?.into_iter().filter(|path| wanted(path)).collect();
     if cases.is_empty() {
-        return Err(Failure::file(&folder, "it holds no such cases").help("put `*.json` files into the pack's `cases/`"));
+        return Err(
+            Failure::file(&folder, "it holds no such cases").help("put `*.json` files into the pack's `cases/`")
+        );
     }
     let bar = progress::bar(u64::try_from(cases.len()).unwrap_or(u64::MAX), "cases");
     let mut failed = Vec::new();
@@ -58,11 +63,11 @@ fn ask(
 ) -> Result<Option<(Case, Vec<Difference>)>, Failure> {
     let text = input::read_text(path, JOB_FILE_BYTES_MAX)?;
     let case: Case = serde_json::from_str(&text).map_err(|error| Failure::file(path, error))?;
-    let file = job_file::read_value(&case.job, module.manifest())
+    let file = job_file::read_json(&module.manifest().schema.types, &case.job)
         .map_err(|error| Failure::file(path, format_args!("`job`: {error}")))?;
     let gate = Gate::new(engine, config.clone(), vec![module.clone()], Arc::new(MemoryWindows::new()))
         .map_err(|error| Failure::input(error.to_string()))?;
-    let decision = file.evaluate(&gate);
+    let decision = gate.evaluate_file(&file, START_OF_2026_MS);
     let differences = case::compare(&case.expect, &file.job, &decision);
     Ok((!differences.is_empty()).then_some((case, differences)))
 }

@@ -74,8 +74,7 @@ pub fn entities(schema: &SchemaTypes, agents: &Agents, ask: &Ask) -> Result<Vec<
         agent.parents.clone_from(&parents);
         entities.push(agent);
     }
-    let destination =
-        [("kind", Fact::Text(&ask.destination.kind)), ("region", Fact::Text(&ask.destination.region))];
+    let destination = [("kind", Fact::Text(&ask.destination.kind)), ("region", Fact::Text(&ask.destination.region))];
     entities.push(entity(schema, destination_uid(), &destination)?);
     Ok(entities)
 }
@@ -91,8 +90,7 @@ pub fn env(schema: &SchemaTypes, ask: &Ask, session: &Session) -> Result<Value, 
         Some(Attribute { ty: Type::Record(attributes), .. }) => attributes.clone(),
         Some(_) | None => BTreeMap::new(),
     };
-    let network =
-        vec![("ip", Fact::Text(&session.ip)), ("corporate", Fact::Truth(session.corporate_network))];
+    let network = vec![("ip", Fact::Text(&session.ip)), ("corporate", Fact::Truth(session.corporate_network))];
     let auth = vec![
         ("ageSec", Fact::Number(session.auth_age_sec)),
         ("phishingResistant", Fact::Truth(session.phishing_resistant)),
@@ -159,9 +157,7 @@ fn attributes(
 pub fn value(ty: &Type, fact: &Fact<'_>) -> Option<Value> {
     match (ty, fact) {
         (Type::String, Fact::Text(text)) => Some(Value::string(*text)),
-        (Type::Entity(entity_type), Fact::Text(id)) => {
-            Some(Value::Entity(EntityUid::new(entity_type.clone(), *id)))
-        }
+        (Type::Entity(entity_type), Fact::Text(id)) => Some(Value::Entity(EntityUid::new(entity_type.clone(), *id))),
         (Type::Ip, Fact::Text(text)) => parse_ip(text).map(Value::Ip),
         (Type::Entity(entity_type), Fact::Entity(uid)) => {
             (*entity_type == uid.entity_type).then(|| Value::Entity(uid.clone()))

@@ -280,7 +280,9 @@ pub fn read_all(dir: &Path) -> Result<Vec<Scenario>, Failure> {
     let folder = dir.join(REPLAYS);
     let files = input::list(&folder, "toml")?;
     if files.is_empty() {
-        return Err(Failure::file(&folder, "it holds no incidents").help("put `*.toml` files into the pack's `replays/`"));
+        return Err(
+            Failure::file(&folder, "it holds no incidents").help("put `*.toml` files into the pack's `replays/`")
+        );
     }
     let mut ids = BTreeSet::new();
     let mut scenarios = Vec::with_capacity(files.len());
@@ -329,7 +331,8 @@ fn check_manner(manner: &Manner) -> Result<(), String> {
         return within("customers", manner.customers, 1, OUTSIDE_MAX);
     }
     within("customers", manner.customers, 1, CUSTOMERS_MAX)?;
-    let (Some(agents), Some(pace), Some(_), Some(_)) = (&manner.agents, &manner.pace, &manner.ask, &manner.start) else {
+    let (Some(agents), Some(pace), Some(_), Some(_)) = (&manner.agents, &manner.pace, &manner.ask, &manner.start)
+    else {
         return Err("it needs `agents`, `pace`, `ask` and `start`".to_owned());
     };
     within("agents.count", agents.count, 1, AGENTS_MAX)?;

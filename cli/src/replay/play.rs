@@ -211,7 +211,8 @@ impl<'a> Play<'a> {
     }
 
     fn people(&self, places: std::ops::Range<u64>) -> Result<Customers, CustomersError> {
-        let mut customers = Customers::new(places.clone().map(|place| format!("customer-{}", place.saturating_add(1))))?;
+        let mut customers =
+            Customers::new(places.clone().map(|place| format!("customer-{}", place.saturating_add(1))))?;
         let crowd = &self.crowd;
         let declared = self.schema.entities.get(CUSTOMER).map(|customer| &customer.attributes);
         for (name, attribute) in declared.into_iter().flatten() {
@@ -311,8 +312,9 @@ fn leaves_whole(job: &Job, decision: &Decision) -> bool {
 
 /// What kept a job, or a part of it, from leaving.
 fn stopped_by(decision: &Decision) -> Vec<String> {
-    if let Some(Cause::Job(_) | Cause::Windows(_) | Cause::Module { .. } | Cause::TallyErred { .. } | Cause::PoliciesErred) =
-        decision.cause()
+    if let Some(
+        Cause::Job(_) | Cause::Windows(_) | Cause::Module { .. } | Cause::TallyErred { .. } | Cause::PoliciesErred,
+    ) = decision.cause()
     {
         return vec![LIMIT.to_owned()];
     }

@@ -15,7 +15,11 @@ fn files_that_are_not_there_or_are_no_files() {
     ] {
         run(dir.path(), &args).exits(3).complains("error: can't use `none`: there is no such file");
     }
-    for args in [vec!["inspect", "folder"], vec!["evaluate", "folder", "--job", "x"], vec!["evaluate", "pack.wasm", "--job", "folder"]] {
+    for args in [
+        vec!["inspect", "folder"],
+        vec!["evaluate", "folder", "--job", "x"],
+        vec!["evaluate", "pack.wasm", "--job", "folder"],
+    ] {
         run(dir.path(), &args).exits(3).complains("error: can't use `folder`: it is a directory");
     }
     for command in ["check", "test", "replay"] {
@@ -43,7 +47,10 @@ fn texts_must_be_utf_8() {
     write(&dir, "job.json", b"{\"job\": \"\xff\"}");
     run(dir.path(), &["evaluate", "pack.wasm", "--job", "job.json"]).exits(3).complains("it isn't UTF-8 (byte 9)");
     write(&dir, "pack/policies/limits.cedar", b"// \xff\n");
-    run(dir.path(), &["build", "pack", "-o", "other.wasm"]).exits(3).complains("UTF-8").complains("policies/limits.cedar");
+    run(dir.path(), &["build", "pack", "-o", "other.wasm"])
+        .exits(3)
+        .complains("UTF-8")
+        .complains("policies/limits.cedar");
     assert_eq!(names(dir.path()), ["job.json", "pack", "pack.wasm"]);
 }
 

@@ -39,7 +39,9 @@ fn folders_and_single_cases_are_run_and_counted() {
     let dir = with_cases();
     run(dir.path(), &["conformance", "root"]).exits(0).prints("requests 2, mismatches 0, refused 0");
     run(dir.path(), &["conformance", "root/cases/own.json"]).exits(0).prints("requests 1, mismatches 0, refused 0");
-    run(&dir.path().join("root/cases"), &["conformance", "own.json"]).exits(0).prints("requests 1, mismatches 0, refused 0");
+    run(&dir.path().join("root/cases"), &["conformance", "own.json"])
+        .exits(0)
+        .prints("requests 1, mismatches 0, refused 0");
 }
 
 #[test]

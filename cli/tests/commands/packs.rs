@@ -7,7 +7,10 @@ fn a_new_pack_passes_check_and_test_and_builds() {
     let dir = with_pack();
     run(dir.path(), &["check", "pack"]).exits(0).prints("no errors, 0 warnings");
     run(dir.path(), &["test", "pack"]).exits(0).prints("4 cases: 4 passed, 0 failed");
-    run(dir.path(), &["build", "pack", "-o", "pack.wasm"]).exits(0).prints("my-pack 0.1.0, 9 policies").prints("sha256 ");
+    run(dir.path(), &["build", "pack", "-o", "pack.wasm"])
+        .exits(0)
+        .prints("my-pack 0.1.0, 9 policies")
+        .prints("sha256 ");
 }
 
 #[test]
@@ -60,7 +63,9 @@ fn a_failed_build_leaves_the_component_of_before() {
 #[test]
 fn a_component_that_cannot_be_written_is_an_error_of_its_own() {
     let dir = with_pack();
-    run(dir.path(), &["build", "pack", "-o", "nowhere/pack.wasm"]).exits(5).complains("can't write `nowhere/pack.wasm`");
+    run(dir.path(), &["build", "pack", "-o", "nowhere/pack.wasm"])
+        .exits(5)
+        .complains("can't write `nowhere/pack.wasm`");
     run(dir.path(), &["build", "pack", "-o", "pack"]).exits(5).complains("it is a directory");
     assert_eq!(names(dir.path()), ["pack"]);
 }

@@ -31,7 +31,12 @@ fn with_replays() -> TempDir {
     );
     // The new pack knows no employment, kinds or regions: `employed` is the one fact that a replay can't state.
     edit(&dir, "pack/schema.cedarschema", "{ employed: Bool }", "{ employed?: Bool }");
-    edit(&dir, "pack/policies/limits.cedar", "unless { principal.employed }", "when { principal has employed && !principal.employed }");
+    edit(
+        &dir,
+        "pack/policies/limits.cedar",
+        "unless { principal.employed }",
+        "when { principal has employed && !principal.employed }",
+    );
     dir
 }
 
