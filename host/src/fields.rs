@@ -82,7 +82,8 @@ mod tests {
     fn catalogue() -> Catalogue {
         let field = |classes: &[&str]| CatalogueField {
             classes: classes.iter().map(|class| Arc::from(*class)).collect(),
-            ..CatalogueField::default()
+            attributes: BTreeMap::new(),
+            description: String::new(),
         };
         Catalogue {
             fields: [("id", field(&["gov_id"])), ("email", field(&["contact"])), ("note", field(&[]))]

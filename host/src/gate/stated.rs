@@ -84,6 +84,7 @@ impl Stated {
     pub(super) fn inputs<'a>(&'a self, words: &Words, job: &'a Job) -> Inputs<'a> {
         let value = |value: &'a Option<Value>| value.as_ref().map_or(Source::Absent, Source::Value);
         let sources = words.inputs.iter().map(|given| match given {
+            Given::Nothing => Source::Absent,
             Given::Agent => Source::Value(&self.agent),
             Given::Job => Source::Value(&self.job),
             Given::Customers => Source::Customers,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use exportgate_contract::manifest::{Axis, Effect, Manifest, Policy};
+use exportgate_contract::manifest::{Axis, ContextBinding, Effect, Manifest, Policy};
 use exportgate_contract::obligation::{self, Annotation, Assumed, Remedy};
 use exportgate_contract::types::{Attribute, Type};
 use exportgate_contract::vocabulary::{
@@ -56,6 +56,8 @@ pub(super) struct Words {
 /// What an input of a question is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Given {
+    /// No question of an export wants it.
+    Nothing,
     Agent,
     Job,
     Customers,
@@ -128,7 +130,12 @@ impl Words {
         words.tally_questions.sort_unstable();
         words.export_questions = [words.export, words.include].into_iter().chain(words.reveal).flatten().collect();
         words.export_questions.sort_unstable();
-        for input in &manifest.inputs {
+        let asked = words.asked_inputs(manifest);
+        for (place, input) in (0_u32..).zip(&manifest.inputs) {
+            if !asked.contains(&place) {
+                words.inputs.push(Given::Nothing);
+                continue;
+            }
             let (given, axis) = Given::parse(&input.name)
                 .ok_or_else(|| GateError::Input { module: module(), input: input.name.clone() })?;
             if axis != input.axis {
@@ -149,6 +156,22 @@ impl Words {
             })
             .collect();
         Ok(words)
+    }
+
+    /// The inputs of the questions of an export. Others belong to actions that a tool asks about by itself, through
+    /// [`Module::authorize`](crate::Module::authorize), such as whether somebody may approve a job.
+    fn asked_inputs(&self, manifest: &Manifest) -> BTreeSet<u32> {
+        let questions = self.tally_questions.iter().chain(&self.export_questions);
+        let questions = questions.filter_map(|id| manifest.questions.get(usize::try_from(*id).ok()?));
+        let mut inputs = BTreeSet::new();
+        for question in questions {
+            inputs.extend([question.binding.principal, question.binding.resource]);
+            match &question.binding.context {
+                ContextBinding::Whole(input) => inputs.extend([*input]),
+                ContextBinding::Attributes(attributes) => inputs.extend(attributes.values().copied()),
+            }
+        }
+        inputs
     }
 
     /// The questions among `asked`, each with what it asks.

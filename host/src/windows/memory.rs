@@ -364,3 +364,136 @@ impl Grants {
         dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use exportgate_contract::vocabulary::Subject;
+
+    use super::*;
+
+    const SECONDS: [i64; 3] = [60, 600, 3_600];
+
+    fn agent(id: &str) -> EntityUid {
+        EntityUid::new("Export::Agent", id)
+    }
+
+    fn window(seconds: i64) -> Window {
+        Window { subject: Subject::Agent, counted: Counted::Customers, seconds }
+    }
+
+    fn store() -> MemoryWindows {
+        let windows = MemoryWindows::new();
+        windows.declare(&SECONDS.map(window)).unwrap();
+        windows
+    }
+
+    fn read(windows: &MemoryWindows, subject: &str, seconds: &[i64], customers: &[String], now_ms: i64) -> Vec<u64> {
+        let reads: Vec<WindowRead> =
+            seconds.iter().map(|seconds| WindowRead { subject: agent(subject), window: window(*seconds) }).collect();
+        windows.read_after(&reads, &mut customers.iter().map(String::as_str), now_ms).unwrap()
+    }
+
+    fn grant(windows: &MemoryWindows, subject: &str, customers: &[String], now_ms: i64) {
+        windows.record_grant(&[agent(subject)], &mut customers.iter().map(String::as_str), now_ms).unwrap();
+    }
+
+    /// Numbers from a fixed seed: xorshift.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, end: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % end
+        }
+    }
+
+    #[test]
+    fn counts_equal_those_of_a_plain_list() {
+        let windows = store();
+        let mut plain: Vec<(i64, String)> = Vec::new();
+        let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+        let mut now_ms = 1_000_000;
+        for round in 0..3_000 {
+            now_ms += i64::try_from(numbers.below(40_000)).unwrap();
+            let customers: Vec<String> = (0..=numbers.below(6))
+                .map(|_| format!("c{}", numbers.below(60)))
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect();
+            // Now and then a read of the past: what was recorded last holds it back.
+            let at_ms = if round % 7 == 0 { now_ms - 30_000 } else { now_ms };
+            let latest_ms = plain.last().map_or(at_ms, |(time_ms, _)| at_ms.max(*time_ms));
+            let expected = SECONDS.map(|seconds| {
+                let within = plain.iter().filter(|(time_ms, _)| *time_ms > latest_ms - 1_000 * seconds);
+                let mut all: BTreeSet<&str> = within.map(|(_, customer)| customer.as_str()).collect();
+                all.extend(customers.iter().map(String::as_str));
+                all.len() as u64
+            });
+            assert_eq!(read(&windows, "ana", &SECONDS, &customers, at_ms), expected, "round {round}");
+            if numbers.below(3) > 0 {
+                grant(&windows, "ana", &customers, now_ms);
+                plain.extend(customers.into_iter().map(|customer| (now_ms, customer)));
+            }
+        }
+        let store = windows.store.read().unwrap();
+        let subject = store.subjects[&agent("ana")].lock().unwrap();
+        assert!(store.dropped && subject.grants.queue.len() < 2_500, "{}", subject.grants.queue.len());
+    }
+
+    #[test]
+    fn the_same_customers_again_take_no_more_memory() {
+        let windows = store();
+        let customers: Vec<String> = (0..500).map(|customer| customer.to_string()).collect();
+        for round in 0..40 {
+            grant(&windows, "ana", &customers, round);
+            assert_eq!(read(&windows, "ana", &[60], &customers[..10], round), [500]);
+        }
+        let store = windows.store.read().unwrap();
+        let subject = store.subjects[&agent("ana")].lock().unwrap();
+        assert!(subject.grants.queue.len() <= 500 + 2 * COMPACT_DEAD_MIN, "{}", subject.grants.queue.len());
+        assert_eq!(subject.grants.last.len(), 500);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_empties_no_window() {
+        let windows = store();
+        grant(&windows, "ana", &["a".to_owned()], 10_000_000);
+        assert_eq!(read(&windows, "ana", &[60], &["b".to_owned()], 5_000_000), [2]);
+        grant(&windows, "ana", &["b".to_owned()], 5_000_000);
+        assert_eq!(read(&windows, "ana", &[60], &["c".to_owned()], 10_059_999), [3]);
+        assert_eq!(read(&windows, "ana", &[60], &["c".to_owned()], 10_060_000), [1]);
+    }
+
+    #[test]
+    fn subjects_do_not_share_counts() {
+        let windows = store();
+        grant(&windows, "ana", &["a".to_owned()], 0);
+        assert_eq!(read(&windows, "bob", &[60], &["a".to_owned()], 0), [1]);
+        windows.record_denial(&agent("bob"), 0).unwrap();
+        let denied = |subject: &str, now_ms| {
+            let window = Window { counted: Counted::Denials, ..window(60) };
+            let reads = [WindowRead { subject: agent(subject), window }];
+            windows.read_after(&reads, &mut ["x"].into_iter(), now_ms).unwrap()
+        };
+        assert_eq!((denied("bob", 59_999), denied("bob", 60_000), denied("ana", 1)), (vec![1], vec![0], vec![0]));
+    }
+
+    #[test]
+    fn windows_are_declared_before_they_are_read() {
+        let windows = store();
+        let reads = [WindowRead { subject: agent("ana"), window: window(3_601) }];
+        let error = windows.read_after(&reads, &mut [].into_iter(), 0).unwrap_err();
+        assert_eq!(error.to_string(), "a window of 3601 seconds was read, and none so long was declared");
+        windows.declare(&[window(7_200)]).unwrap();
+        grant(&windows, "ana", &["a".to_owned()], 0);
+        grant(&windows, "ana", &["b".to_owned()], 8_000_000);
+        assert_eq!(
+            windows.declare(&[window(9_000)]).unwrap_err().to_string(),
+            "a window of 9000 seconds can't be counted exactly: what is older than 7200 seconds was dropped"
+        );
+    }
+}
