@@ -76,10 +76,19 @@ fn good_bytes() -> Vec<u8> {
 fn a_module_cut_anywhere_is_refused() {
     let engine = Engine::new(&config()).unwrap();
     let bytes = good_bytes();
+    let whole = end(&engine, &bytes);
+    let mut loaded = 0;
     for length in 0..bytes.len() {
-        let error = Module::load(&engine, &bytes[..length]).expect_err("a cut module loads");
-        assert!(!error.to_string().is_empty() && !error.help().is_empty());
+        match Module::load(&engine, &bytes[..length]) {
+            Err(error) => assert!(!error.to_string().is_empty() && !error.help().is_empty()),
+            // The last section holds names for people, and may be missing.
+            Ok(_) => {
+                loaded += 1;
+                assert_eq!(end(&engine, &bytes[..length]), whole);
+            }
+        }
     }
+    assert!(loaded <= 1, "{loaded} cut modules load");
 }
 
 #[test]

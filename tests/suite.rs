@@ -1,4 +1,5 @@
 //! Every test that runs policies: one binary, so that Wasmtime and Cedar are linked once.
 
 mod conformance;
+mod guests;
 mod hostile;

@@ -3,8 +3,11 @@
 pub mod bless;
 pub mod case;
 pub mod cedar;
+pub mod compiled;
+pub mod component;
 pub mod differential;
 pub mod engine;
 pub mod generate;
+pub mod guests;
 pub mod hostile;
 pub mod interpret;

@@ -1,5 +1,5 @@
 ;; Names the forbid as satisfied: the host knows its effect from the manifest.
-;; expect:
+;; expect: answers: deny by [refuse], erring []
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its answer has no words.
-;; expect:
+;; expect: evaluate: malformed answer: it ends after 0 words, within the header
 (module
   ;; manifest
   (memory (export "memory") 1)

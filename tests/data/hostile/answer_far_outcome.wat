@@ -1,5 +1,5 @@
 ;; Its point names an outcome as far as a number can say.
-;; expect:
+;; expect: evaluate: malformed answer: point 0 of question 0 names outcome 4294967295, the answer has 1
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; The question uses an outcome with a policy of another question.
-;; expect:
+;; expect: evaluate: malformed answer: question 0 uses outcome 1, which names policy 2 of another question
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; An outcome with a policy of another question that isn't used.
-;; expect:
+;; expect: answers: deny by [], erring []
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; A good answer: outcome 0, no policy satisfied, at the one point.
-;; expect:
+;; expect: answers: deny by [], erring []
 (module
   ;; manifest
   (memory (export "memory") 1)

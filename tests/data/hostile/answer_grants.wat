@@ -1,5 +1,5 @@
 ;; A well-formed answer that grants: hostile or not, the host takes it.
-;; expect:
+;; expect: answers: allow by [grant], erring []
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its answer is as long as a number can say.
-;; expect:
+;; expect: evaluate: the answer has 4294967295 words, at most 4194304 are allowed
 (module
   ;; manifest
   (memory (export "memory") 1)

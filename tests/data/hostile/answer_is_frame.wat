@@ -1,5 +1,5 @@
 ;; It gives the frame back as its answer.
-;; expect:
+;; expect: evaluate: malformed answer: expected the tag 0x45474101, found 0x45474601
 (module
   ;; manifest
   (memory (export "memory") 1)

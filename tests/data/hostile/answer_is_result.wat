@@ -1,5 +1,5 @@
 ;; Its answer is the eight bytes that name it.
-;; expect:
+;; expect: evaluate: the answer at 0x8 with 2 words: overlaps the result that names it
 (module
   ;; manifest
   (memory (export "memory") 1)

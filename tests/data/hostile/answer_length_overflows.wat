@@ -1,5 +1,5 @@
 ;; The length of its answer in bytes overflows.
-;; expect:
+;; expect: evaluate: the answer has 1073741825 words, at most 4194304 are allowed
 (module
   ;; manifest
   (memory (export "memory") 1)

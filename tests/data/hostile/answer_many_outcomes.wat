@@ -1,5 +1,5 @@
 ;; It claims as many outcomes as a number can say.
-;; expect:
+;; expect: evaluate: malformed answer: 4294967295 outcomes don't fit into 5 words
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its answer begins at an odd address.
-;; expect:
+;; expect: evaluate: the answer at 0x42 with 5 words: not a multiple of 4
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its answer has the tag of the next version of the contract.
-;; expect:
+;; expect: evaluate: malformed answer: expected the tag 0x45474101, found 0x45474102
 (module
   ;; manifest
   (memory (export "memory") 1)

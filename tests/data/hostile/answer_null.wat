@@ -1,5 +1,5 @@
 ;; Its answer is an empty list at address 0.
-;; expect:
+;; expect: evaluate: malformed answer: it ends after 0 words, within the header
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its answer begins past its memory.
-;; expect:
+;; expect: evaluate: the answer at 0x10000 with 5 words: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

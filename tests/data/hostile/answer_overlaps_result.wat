@@ -1,5 +1,5 @@
 ;; Its answer begins within the eight bytes that name it.
-;; expect:
+;; expect: evaluate: the answer at 0xc with 5 words: overlaps the result that names it
 (module
   ;; manifest
   (memory (export "memory") 1)

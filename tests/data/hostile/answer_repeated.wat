@@ -1,5 +1,5 @@
 ;; An outcome names a policy twice.
-;; expect:
+;; expect: evaluate: malformed answer: outcome 0 names policy 0 after 0: not ascending
 (module
   ;; manifest
   (memory (export "memory") 1)

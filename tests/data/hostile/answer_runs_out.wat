@@ -1,5 +1,5 @@
 ;; Its answer begins in memory and ends past it.
-;; expect:
+;; expect: evaluate: the answer at 0xfff8 with 5 words: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; A policy is both satisfied and erring.
-;; expect:
+;; expect: evaluate: malformed answer: outcome 0 names policy 0 as satisfied and as erring
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; It claims an outcome more than there is room for.
-;; expect:
+;; expect: evaluate: malformed answer: 3 outcomes don't fit into 7 words
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; An outcome claims a policy more than there is room for.
-;; expect:
+;; expect: evaluate: malformed answer: outcome 0 claims 2 policies, 1 words are left
 (module
   ;; manifest
   (memory (export "memory") 1)

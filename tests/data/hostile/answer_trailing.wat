@@ -1,5 +1,5 @@
 ;; A word is left over.
-;; expect:
+;; expect: evaluate: malformed answer: 1 words are left over
 (module
   ;; manifest
   (memory (export "memory") 1)

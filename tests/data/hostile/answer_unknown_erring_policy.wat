@@ -1,5 +1,5 @@
 ;; An outcome names as erring a policy that the module doesn't have.
-;; expect:
+;; expect: evaluate: malformed answer: outcome 0 names policy 4294967295, the module has 3
 (module
   ;; manifest
   (memory (export "memory") 1)

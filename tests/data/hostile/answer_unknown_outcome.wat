@@ -1,5 +1,5 @@
 ;; Its point names an outcome that isn't there.
-;; expect:
+;; expect: evaluate: malformed answer: point 0 of question 0 names outcome 1, the answer has 1
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; An outcome names a policy that the module doesn't have.
-;; expect:
+;; expect: evaluate: malformed answer: outcome 0 names policy 3, the module has 3
 (module
   ;; manifest
   (memory (export "memory") 1)

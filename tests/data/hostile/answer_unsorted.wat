@@ -1,5 +1,5 @@
 ;; The policies of an outcome descend.
-;; expect:
+;; expect: evaluate: malformed answer: outcome 0 names policy 0 after 1: not ascending
 (module
   ;; manifest
   (memory (export "memory") 1)

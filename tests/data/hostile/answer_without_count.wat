@@ -1,5 +1,5 @@
 ;; Its answer ends after the tag.
-;; expect:
+;; expect: evaluate: malformed answer: it ends after 1 words, within the header
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its answer has no outcomes, and a point.
-;; expect:
+;; expect: evaluate: malformed answer: point 0 of question 0 names outcome 0, the answer has 0
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its answer has an outcome, and no point.
-;; expect:
+;; expect: evaluate: malformed answer: it ends after 4 words, within the points
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; The end of its answer wraps around.
-;; expect:
+;; expect: evaluate: the answer at 0xfffffffc with 5 words: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

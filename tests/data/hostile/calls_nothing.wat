@@ -1,5 +1,5 @@
 ;; Calls an empty place in its table.
-;; expect:
+;; expect: evaluate: trap in evaluate: uninitialized element
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Calls a function as one of another type.
-;; expect:
+;; expect: evaluate: trap in evaluate: indirect call type mismatch
 (module
   ;; manifest
   (memory (export "memory") 1)

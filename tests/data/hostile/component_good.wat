@@ -1,5 +1,5 @@
 ;; The plain shape of a policy module.
-;; expect:
+;; expect: answers: deny by [], erring []
 (component
   (core module $m
     ;; manifest

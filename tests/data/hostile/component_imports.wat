@@ -1,5 +1,5 @@
 ;; The component imports a function.
-;; expect:
+;; expect: load: the component imports `clock`
 (component
   (import "clock" (func))
   (core module $m

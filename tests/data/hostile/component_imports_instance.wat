@@ -1,5 +1,5 @@
 ;; The component imports an interface.
-;; expect:
+;; expect: load: the component imports `wasi:random/random@0.2.0`
 (component
   (import "wasi:random/random@0.2.0" (instance))
   (core module $m

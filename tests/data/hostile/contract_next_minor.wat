@@ -1,5 +1,5 @@
 ;; Made for the next minor version of the contract.
-;; expect:
+;; expect: load: the module is made for contract 1.1, this host runs 1.0
 (module
   ;; manifest {"contract": {"major": 1, "minor": 1}}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Made for no version of the contract.
-;; expect:
+;; expect: load: the manifest can't be read: missing field `contract` at line 1 column 3232
 (module
   ;; manifest {"contract": null}
   (memory (export "memory") 1)

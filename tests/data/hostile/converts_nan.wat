@@ -1,5 +1,5 @@
 ;; Makes an integer of what is no number.
-;; expect:
+;; expect: evaluate: trap in evaluate: invalid conversion to integer
 (module
   ;; manifest
   (memory (export "memory") 1)

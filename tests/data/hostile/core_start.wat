@@ -1,5 +1,5 @@
 ;; Its core module runs code when it is instantiated.
-;; expect:
+;; expect: load: the core module holds a start function
 (component
   (core module $m
     ;; manifest

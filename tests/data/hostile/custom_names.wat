@@ -1,5 +1,5 @@
 ;; Calls memory, realloc and function by other names: only the lift counts.
-;; expect:
+;; expect: answers: deny by [], erring []
 (component
   (core module $m
     ;; manifest

@@ -1,5 +1,5 @@
 ;; Puts data past its memory when it is instantiated.
-;; expect:
+;; expect: evaluate: out of fuel in instantiation: the limit is 0
 (module
   ;; manifest
   (memory (export "memory") 1)

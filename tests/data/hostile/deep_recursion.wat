@@ -1,5 +1,5 @@
 ;; Calls itself without end.
-;; expect:
+;; expect: evaluate: stack overflow in evaluate
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Calls itself without end when asked for room.
-;; expect:
+;; expect: evaluate: stack overflow in realloc
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Divides by zero.
-;; expect:
+;; expect: evaluate: trap in evaluate: integer divide by zero
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Divides the least number by -1.
-;; expect:
+;; expect: evaluate: trap in evaluate: integer overflow
 (module
   ;; manifest
   (memory (export "memory") 1)

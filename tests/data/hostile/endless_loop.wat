@@ -1,5 +1,5 @@
 ;; Loops for ever.
-;; expect:
+;; expect: evaluate: out of fuel in evaluate: the limit is 5001000
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Answers well, then loops for ever when told to clean up.
-;; expect:
+;; expect: evaluate: out of fuel in post-return: the limit is 5001000
 (module
   ;; manifest
   (memory (export "memory") 1)

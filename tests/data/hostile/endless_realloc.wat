@@ -1,5 +1,5 @@
 ;; Loops for ever when asked for room.
-;; expect:
+;; expect: evaluate: out of fuel in realloc: the limit is 5001000
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Uses exceptions.
-;; expect:
+;; expect: load: the core module holds exception tags
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Exports a second function.
-;; expect:
+;; expect: load: expected the one export `evaluate`, found `extra`
 (component
   (core module $m
     ;; manifest

@@ -1,5 +1,5 @@
 ;; Exports nothing.
-;; expect:
+;; expect: load: expected exactly one export, found 0
 (component
   (core module $m
     ;; manifest

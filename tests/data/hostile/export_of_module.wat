@@ -1,5 +1,5 @@
 ;; Exports its core module by the name of the function.
-;; expect:
+;; expect: load: expected exactly one `canon lift`, found 0
 (component
   (core module $m
     ;; manifest

@@ -1,5 +1,5 @@
 ;; Exports its function by another name.
-;; expect:
+;; expect: load: expected the one export `evaluate`, found `decide`
 (component
   (core module $m
     ;; manifest

@@ -1,5 +1,5 @@
 ;; A fact of a customer claims to be one of the job.
-;; expect:
+;; expect: load: manifest: fact 0 is on the axis Job, its inputs are on Row
 (module
   ;; manifest {"terms": [{"input": 2}], "facts": [{"axis": "job", "read": {"state": 0}, "type": "bool", "payload": false}]}
   (memory (export "memory") 1)

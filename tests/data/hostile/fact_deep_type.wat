@@ -1,5 +1,5 @@
 ;; A fact has a type that nests too deeply.
-;; expect:
+;; expect: load: manifest: fact 0 has a type that nests deeper than 32
 (module
   ;; manifest {"facts": [{"axis": "job", "read": {"value": 0}, "type": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": {"set": "long"}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}}, "payload": false}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; A fact about the hierarchy is a number.
-;; expect:
+;; expect: load: manifest: fact 0 must be of type Bool, found `Long`
 (module
   ;; manifest {"terms": [{"input": 0}], "facts": [{"axis": "job", "read": {"in": {"left": 0, "right": 0}}, "type": "long", "payload": false}]}
   (memory (export "memory") 1)

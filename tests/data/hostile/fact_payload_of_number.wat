@@ -1,5 +1,5 @@
 ;; A fact wants a payload for a number.
-;; expect:
+;; expect: load: manifest: fact 0 wants a payload, which a value of type `Long` hasn't
 (module
   ;; manifest {"facts": [{"axis": "job", "read": {"value": 0}, "type": "long", "payload": true}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; A fact names a term that isn't there.
-;; expect:
+;; expect: load: manifest: fact 0 names term 4294967295, there are 1
 (module
   ;; manifest {"facts": [{"axis": "job", "read": {"value": 4294967295}, "type": "bool", "payload": false}]}
   (memory (export "memory") 1)

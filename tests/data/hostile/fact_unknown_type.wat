@@ -1,5 +1,5 @@
 ;; A fact has a type that Cedar doesn't have.
-;; expect:
+;; expect: load: the manifest can't be read: unknown variant `float`, expected one of `bool`, `long`, `string`, `entity`, `set`, `record`, `decimal`, `datetime`, `duration`, `ip` at line 1 column 490
 (module
   ;; manifest {"facts": [{"axis": "job", "read": {"value": 0}, "type": "float", "payload": false}]}
   (memory (export "memory") 1)

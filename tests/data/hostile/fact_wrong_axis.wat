@@ -1,5 +1,5 @@
 ;; A fact of the job claims to vary from customer to customer.
-;; expect:
+;; expect: load: manifest: fact 0 is on the axis Row, its inputs are on Job
 (module
   ;; manifest {"facts": [{"axis": "row", "read": {"state": 0}, "type": "bool", "payload": false}]}
   (memory (export "memory") 1)

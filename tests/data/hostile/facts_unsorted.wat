@@ -1,5 +1,5 @@
 ;; A fact of a customer stands before one of the job.
-;; expect:
+;; expect: load: manifest: the facts aren't in order
 (module
   ;; manifest {"terms": [{"input": 0}, {"input": 2}], "facts": [{"axis": "row", "read": {"state": 1}, "type": "bool", "payload": false}, {"axis": "job", "read": {"state": 0}, "type": "bool", "payload": false}]}
   (memory (export "memory") 1)

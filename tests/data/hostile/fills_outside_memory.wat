@@ -1,5 +1,5 @@
 ;; Fills more memory than it has.
-;; expect:
+;; expect: evaluate: trap in evaluate: out of bounds memory access
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Uses types with a garbage collector.
-;; expect:
+;; expect: load: invalid component at byte 22: struct indexed types not supported without the gc feature
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Imports a function.
-;; expect:
+;; expect: load: the core module imports `env` `clock`
 (module
   ;; manifest
   (import "env" "clock" (func))

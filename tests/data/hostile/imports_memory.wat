@@ -1,5 +1,5 @@
 ;; Imports its memory.
-;; expect:
+;; expect: load: the core module imports `env` `memory`
 (module
   ;; manifest
   (import "env" "memory" (memory 1))

@@ -1,5 +1,5 @@
 ;; Imports from WASI.
-;; expect:
+;; expect: load: the core module imports `wasi_snapshot_preview1` `random_get`
 (module
   ;; manifest
   (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))

@@ -1,5 +1,5 @@
 ;; Claims that the agent varies from customer to customer.
-;; expect:
+;; expect: load: manifest: input `agent` is on the axis Row: on rows are `customer` and `ticket`, on columns `field`, all else on the job
 (module
   ;; manifest {"inputs": [{"name": "agent", "axis": "row"}, {"name": "job", "axis": "job"}, {"name": "customer", "axis": "row"}, {"name": "field", "axis": "column"}]}
   (memory (export "memory") 1)

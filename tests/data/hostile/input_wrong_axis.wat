@@ -1,5 +1,5 @@
 ;; Claims that there is one customer a job.
-;; expect:
+;; expect: load: manifest: input `customer` is on the axis Job: on rows are `customer` and `ticket`, on columns `field`, all else on the job
 (module
   ;; manifest {"inputs": [{"name": "agent", "axis": "job"}, {"name": "job", "axis": "job"}, {"name": "customer", "axis": "job"}, {"name": "field", "axis": "column"}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Two inputs have one name.
-;; expect:
+;; expect: load: manifest: input `agent` is given twice
 (module
   ;; manifest {"inputs": [{"name": "agent", "axis": "job"}, {"name": "job", "axis": "job"}, {"name": "customer", "axis": "row"}, {"name": "field", "axis": "column"}, {"name": "agent", "axis": "job"}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Declares a table that is too large.
-;; expect:
+;; expect: load: the core module has 20001 table elements, at most 20000 are allowed
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Lowers its own function for another module.
-;; expect:
+;; expect: load: the component holds a canonical function other than a lift
 (component
   (core module $m
     ;; manifest

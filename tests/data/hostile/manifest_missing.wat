@@ -1,5 +1,5 @@
 ;; Has no manifest.
-;; expect:
+;; expect: load: the core module has no section `exportgate:manifest`
 (module
   (memory (export "memory") 1)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))

@@ -1,5 +1,5 @@
 ;; Its manifest lacks its policies.
-;; expect:
+;; expect: load: the manifest can't be read: missing field `policies` at line 1 column 3097
 (module
   ;; manifest {"policies": null}
   (memory (export "memory") 1)

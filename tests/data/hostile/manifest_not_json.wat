@@ -1,5 +1,5 @@
 ;; Its manifest isn't JSON.
-;; expect:
+;; expect: load: the manifest can't be read: EOF while parsing an object at line 1 column 1
 (module
   (@custom "exportgate:manifest" "{")
   (memory (export "memory") 1)

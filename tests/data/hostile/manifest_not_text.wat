@@ -1,5 +1,5 @@
 ;; Its manifest isn't UTF-8.
-;; expect:
+;; expect: load: the manifest isn't UTF-8: byte 1
 (module
   (@custom "exportgate:manifest" "{\ff}")
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Has two manifests.
-;; expect:
+;; expect: load: the core module has more than one section `exportgate:manifest`
 (module
   ;; manifest
   ;; manifest

@@ -1,5 +1,5 @@
 ;; Its manifest has a field that nobody knows.
-;; expect:
+;; expect: load: the manifest can't be read: unknown field `trusted`, expected one of `contract`, `producer`, `name`, `version`, `policies`, `symbols`, `inputs`, `terms`, `facts`, `questions`, `schema`, `catalogue`, `sources`, `cost` at line 1 column 3274
 (module
   ;; manifest {"trusted": true}
   (memory (export "memory") 1)

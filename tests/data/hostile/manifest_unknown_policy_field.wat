@@ -1,5 +1,5 @@
 ;; A policy of its manifest has a field that nobody knows.
-;; expect:
+;; expect: load: the manifest can't be read: unknown field `priority`, expected one of `id`, `effect`, `annotations` at line 1 column 167
 (module
   ;; manifest {"policies": [{"id": "grant", "effect": "permit", "annotations": {}, "priority": 1}]}
   (memory (export "memory") 1)

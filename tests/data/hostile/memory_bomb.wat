@@ -1,5 +1,5 @@
 ;; Grows its memory a page at a time, and touches each page.
-;; expect:
+;; expect: evaluate: memory limit exceeded in evaluate: 67174400 bytes wanted, the limit is 67108864
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Asks for 4 GiB at once.
-;; expect:
+;; expect: evaluate: memory limit exceeded in evaluate: 4294901760 bytes wanted, the limit is 67108864
 (module
   ;; manifest
   (memory (export "memory") 1)

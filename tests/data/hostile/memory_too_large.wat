@@ -1,5 +1,5 @@
 ;; Declares more memory than a guest may have.
-;; expect:
+;; expect: load: the core module has 67174400 bytes of memory, at most 67108864 are allowed
 (module
   ;; manifest
   (memory (export "memory") 1025)

@@ -1,5 +1,5 @@
 ;; Holds a component.
-;; expect:
+;; expect: load: the component holds a nested component
 (component
   (component)
   (core module $m

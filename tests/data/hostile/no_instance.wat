@@ -1,5 +1,5 @@
 ;; Has a core module and makes no instance of it.
-;; expect:
+;; expect: load: expected exactly one core instance, found 0
 (component
   (core module
     ;; manifest

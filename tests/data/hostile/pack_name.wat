@@ -1,5 +1,5 @@
 ;; It has no name.
-;; expect:
+;; expect: load: manifest: the pack's name `` must have 1 to 1024 bytes and no control characters
 (module
   ;; manifest {"name": ""}
   (memory (export "memory") 1)

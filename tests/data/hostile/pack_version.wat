@@ -1,5 +1,5 @@
 ;; Its version is no version.
-;; expect:
+;; expect: load: manifest: the pack's version must be `major.minor.patch`, found `newest`
 (module
   ;; manifest {"version": "newest"}
   (memory (export "memory") 1)

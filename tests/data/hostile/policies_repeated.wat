@@ -1,5 +1,5 @@
 ;; Two policies have one id.
-;; expect:
+;; expect: load: manifest: policy `grant` is given twice
 (module
   ;; manifest {"policies": [{"id": "grant", "effect": "permit", "annotations": {}}, {"id": "grant", "effect": "permit", "annotations": {}}, {"id": "grant", "effect": "permit", "annotations": {}}]}
   (memory (export "memory") 1)

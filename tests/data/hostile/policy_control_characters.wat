@@ -1,5 +1,5 @@
 ;; The id of a policy would move the cursor of a terminal.
-;; expect:
+;; expect: load: manifest: policy `a\u{1b}[2Jb` must have 1 to 1024 bytes and no control characters
 (module
   ;; manifest {"policies": [{"id": "a\u001b[2Jb", "effect": "permit", "annotations": {}}]}
   (memory (export "memory") 1)

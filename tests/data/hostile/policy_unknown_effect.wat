@@ -1,5 +1,5 @@
 ;; A policy has an effect that Cedar doesn't have.
-;; expect:
+;; expect: load: the manifest can't be read: unknown variant `allow`, expected `permit` or `forbid` at line 1 column 138
 (module
   ;; manifest {"policies": [{"id": "grant", "effect": "allow", "annotations": {}}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; The questions descend.
-;; expect:
+;; expect: answers: deny by [], erring []
 (module
   ;; manifest {"questions": [{"action": {"type": "Export::Action", "id": "reveal_token"}, "principal": "Export::Agent", "resource": "Export::Field", "binding": {"principal": 0, "resource": 3, "context": {"attributes": {}}}, "axis": "job", "facts": [], "policies": [2]}, {"action": {"type": "Export::Action", "id": "reveal_plain"}, "principal": "Export::Agent", "resource": "Export::Field", "binding": {"principal": 0, "resource": 3, "context": {"attributes": {}}}, "axis": "job", "facts": [], "policies": [2]}, {"action": {"type": "Export::Action", "id": "reveal_partial"}, "principal": "Export::Agent", "resource": "Export::Field", "binding": {"principal": 0, "resource": 3, "context": {"attributes": {}}}, "axis": "job", "facts": [], "policies": [2]}, {"action": {"type": "Export::Action", "id": "include"}, "principal": "Export::Agent", "resource": "Export::Customer", "binding": {"principal": 0, "resource": 2, "context": {"attributes": {}}}, "axis": "job", "facts": [], "policies": [2]}, {"action": {"type": "Export::Action", "id": "export"}, "principal": "Export::Agent", "resource": "Export::Job", "binding": {"principal": 0, "resource": 1, "context": {"attributes": {}}}, "axis": "job", "facts": [], "policies": [0, 1]}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Offers the address just past its memory.
-;; expect:
+;; expect: evaluate: realloc returned 0x10000 for 136 bytes: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

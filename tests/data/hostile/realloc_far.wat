@@ -1,5 +1,5 @@
 ;; Offers an address far outside.
-;; expect:
+;; expect: evaluate: realloc returned 0x7ffffff8 for 136 bytes: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

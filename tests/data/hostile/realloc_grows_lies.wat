@@ -1,5 +1,5 @@
 ;; Grows by a page and offers the page after that.
-;; expect:
+;; expect: evaluate: realloc returned 0x20000 for 136 bytes: outside the memory of 131072 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

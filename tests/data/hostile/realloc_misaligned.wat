@@ -1,5 +1,5 @@
 ;; Offers an odd address.
-;; expect:
+;; expect: evaluate: realloc returned 0x401 for 136 bytes: not a multiple of 8
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Offers an address that suits words of 4 bytes only.
-;; expect:
+;; expect: evaluate: realloc returned 0x404 for 136 bytes: not a multiple of 8
 (module
   ;; manifest
   (memory (export "memory") 1)

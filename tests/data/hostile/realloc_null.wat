@@ -1,5 +1,5 @@
 ;; Offers address 0, which lies in its memory: its own loss, since the frame lands on its answer.
-;; expect:
+;; expect: evaluate: the answer at 0x1 with 0 words: not a multiple of 4
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Offers the last 8 bytes of its memory.
-;; expect:
+;; expect: evaluate: realloc returned 0xfff8 for 136 bytes: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

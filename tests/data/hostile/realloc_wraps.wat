@@ -1,5 +1,5 @@
 ;; Offers an address whose end wraps around.
-;; expect:
+;; expect: evaluate: realloc returned 0xfffffff8 for 136 bytes: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Returns an address just past its memory.
-;; expect:
+;; expect: evaluate: evaluate returned 0x10000: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Returns an address of which only half lies in memory.
-;; expect:
+;; expect: evaluate: evaluate returned 0xfffc: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

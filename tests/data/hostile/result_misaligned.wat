@@ -1,5 +1,5 @@
 ;; Returns an odd address for its result.
-;; expect:
+;; expect: evaluate: evaluate returned 0x9: not a multiple of 4
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Returns an address whose end wraps around.
-;; expect:
+;; expect: evaluate: evaluate returned 0xfffffffc: outside the memory of 65536 bytes
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; The digest of its schema is that of another.
-;; expect:
+;; expect: load: manifest: the schema's digest isn't that of its text
 (module
   ;; manifest {"schema": {"sha256": "0000000000000000000000000000000000000000000000000000000000000000"}}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Its schema has no customers.
-;; expect:
+;; expect: load: manifest: the schema declares no entity type `Export::Customer`
 (module
   ;; manifest {"schema": {"types": {"entities": {"Export::Customer": null}}}}
   (memory (export "memory") 1)

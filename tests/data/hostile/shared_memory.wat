@@ -1,5 +1,5 @@
 ;; Has a memory that threads share.
-;; expect:
+;; expect: load: invalid component at byte 44: threads must be enabled for shared memories
 (module
   ;; manifest
   (memory (export "memory") 1 1 shared)

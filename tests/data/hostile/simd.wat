@@ -1,5 +1,5 @@
 ;; Uses SIMD.
-;; expect:
+;; expect: load: invalid component at byte 106: SIMD support is not enabled
 (module
   ;; manifest
   (memory (export "memory") 1)

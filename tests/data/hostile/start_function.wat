@@ -1,5 +1,5 @@
 ;; Runs code when it is instantiated.
-;; expect:
+;; expect: load: the core module holds a start function
 (module
   ;; manifest
   (memory (export "memory") 1)

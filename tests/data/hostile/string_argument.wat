@@ -1,5 +1,5 @@
 ;; Takes a string.
-;; expect:
+;; expect: load: expected `evaluate: func(frame: list<u64>) -> list<u32>`, found another type
 (component
   (core module $m
     ;; manifest

@@ -1,5 +1,5 @@
 ;; A symbol is a number.
-;; expect:
+;; expect: load: manifest: symbol 0 must be a string, an entity or an address, found a Long
 (module
   ;; manifest {"symbols": [{"long": 1}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; A symbol is an address with a prefix that is too long.
-;; expect:
+;; expect: load: manifest: symbol 0 is no address: prefix or bits out of range
 (module
   ;; manifest {"symbols": [{"ip": {"address": 1, "prefix": 33, "v6": false}}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; A symbol is given twice.
-;; expect:
+;; expect: load: manifest: symbol `1` is given twice
 (module
   ;; manifest {"symbols": [{"string": "a"}, {"string": "a"}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Uses tail calls.
-;; expect:
+;; expect: load: invalid component at byte 104: tail calls support is not enabled
 (module
   ;; manifest
   (memory (export "memory") 1)

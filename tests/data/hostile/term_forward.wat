@@ -1,5 +1,5 @@
 ;; A term names itself.
-;; expect:
+;; expect: load: manifest: term 0 names term 0, which isn't before it
 (module
   ;; manifest {"terms": [{"attribute": {"of": 0, "name": "x"}}]}
   (memory (export "memory") 1)

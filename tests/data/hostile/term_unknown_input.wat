@@ -1,5 +1,5 @@
 ;; A term names an input that isn't there.
-;; expect:
+;; expect: load: manifest: term 0 names input 4, there are 4
 (module
   ;; manifest {"terms": [{"input": 4}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; A term names a symbol that isn't there.
-;; expect:
+;; expect: load: manifest: term 0 names symbol 0, there are 0
 (module
   ;; manifest {"terms": [{"symbol": 0}]}
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Has a second core module.
-;; expect:
+;; expect: load: expected exactly one core module, found 2
 (component
   (core module $m
     ;; manifest

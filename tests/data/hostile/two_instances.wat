@@ -1,5 +1,5 @@
 ;; Makes two instances of its core module.
-;; expect:
+;; expect: load: expected exactly one core instance, found 2
 (component
   (core module $m
     ;; manifest

@@ -1,5 +1,5 @@
 ;; Has two memories.
-;; expect:
+;; expect: load: the core module has 2 memories, at most 1 are allowed
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Has two tables.
-;; expect:
+;; expect: load: the core module has 2 tables, at most 1 are allowed
 (module
   ;; manifest
   (memory (export "memory") 1)

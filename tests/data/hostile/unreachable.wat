@@ -1,5 +1,5 @@
 ;; Gives up.
-;; expect:
+;; expect: evaluate: the guest gave up in evaluate: `unreachable` executed
 (module
   ;; manifest
   (memory (export "memory") 1)

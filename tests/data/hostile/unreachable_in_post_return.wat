@@ -1,5 +1,5 @@
 ;; Answers well, then gives up when told to clean up.
-;; expect:
+;; expect: evaluate: the guest gave up in post-return: `unreachable` executed
 (module
   ;; manifest
   (memory (export "memory") 1)

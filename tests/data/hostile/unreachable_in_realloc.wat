@@ -1,5 +1,5 @@
 ;; Gives up when asked for room.
-;; expect:
+;; expect: evaluate: the guest gave up in realloc: `unreachable` executed
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Lifts with UTF-16 strings.
-;; expect:
+;; expect: load: the `canon lift` of `evaluate` has the option `string-encoding`
 (component
   (core module $m
     ;; manifest

@@ -1,5 +1,5 @@
 ;; Writes past its memory.
-;; expect:
+;; expect: evaluate: trap in evaluate: out of bounds memory access
 (module
   ;; manifest
   (memory (export "memory") 1)

@@ -1,5 +1,5 @@
 ;; Gives 64-bit words.
-;; expect:
+;; expect: load: expected `evaluate: func(frame: list<u64>) -> list<u32>`, found another type
 (component
   (core module $m
     ;; manifest

@@ -1,0 +1,90 @@
+//! Figures of guests: size, load time, and time for one export with an instance kept and with a fresh one.
+//!
+//! `cargo run --release -p exportgate-tests --bin guests`. One export: one customer, three fields, all questions of the module.
+//! Times are medians; a first run that fills caches isn't counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use exportgate::job_file::{self, JobFile};
+use exportgate::{Engine, EngineConfig, Gate, GateConfig, Isolation, MemoryWindows, Module, ModulePin};
+use exportgate_compiler::{CompileOptions, Pack};
+use exportgate_guest_build::{component, interpreter};
+use exportgate_tests::{bless, guests};
+
+/// Jobs decided with an instance kept.
+const WARM_RUNS: usize = 2_000;
+
+/// Jobs decided with an instance each, and loads: slower, so fewer.
+const SLOW_RUNS: usize = 30;
+
+fn main() {
+    let config = EngineConfig { fuel_per_call: 100_000_000_000, deadline_ms: 600_000, ..EngineConfig::default() };
+    let engine = Engine::new(&config).unwrap();
+    println!("| module | component bytes | load ms | one export, kept us | one export, fresh us | fuel, kept |");
+    println!("|---|---|---|---|---|---|");
+    let support_desk = pack("support-desk");
+    let compiled = exportgate_compiler::compile(&support_desk, &CompileOptions::default()).unwrap();
+    let job = bless::read(&guests::folder("support-desk").join("cases/ticket-own.json"));
+    let job = job_of(&job);
+    measure(&engine, "support-desk, compiled", &compiled.component, &job);
+    let made = interpreter::interpret(&guests::core("cedar-interpreter"), &support_desk).unwrap();
+    measure(&engine, "support-desk, interpreted", &made.component, &job);
+    let small = bless::read(&guests::folder("minimum-group").join("cases/not-bulk.json"));
+    let mut small = job_of(&small);
+    small["customers"].as_array_mut().unwrap().truncate(1);
+    small["fields"] = serde_json::json!(["customer.name", "customer.email", "payment.card_last4"]);
+    let component = component::componentize(&guests::core("minimum-group"), None).unwrap();
+    measure(&engine, "minimum-group", &component, &small);
+    if let Some(component) = guests::in_c() {
+        measure(&engine, "quiet-hours, in C", &component, &small);
+    }
+}
+
+fn pack(name: &str) -> Pack {
+    Pack::from_files(&guests::pack_files(name)).unwrap()
+}
+
+fn job_of(case: &str) -> serde_json::Value {
+    let mut case: serde_json::Value = serde_json::from_str(case).unwrap();
+    case["job"].take()
+}
+
+fn measure(engine: &Engine, name: &str, component: &[u8], job: &serde_json::Value) {
+    let load = median(SLOW_RUNS / 10, || Module::load(engine, component).unwrap());
+    let module = Module::load(engine, component).unwrap();
+    let file = job_file::read_json(&module.manifest().schema.types, job).unwrap();
+    let (kept, fresh) = (gate(engine, &module, Isolation::Warm), gate(engine, &module, Isolation::Fresh));
+    let decision = kept.evaluate_file(&file, 0);
+    assert!(decision.cause().is_none(), "{name}: {:?}", decision.cause());
+    let ask = |gate: &Gate, file: &JobFile| gate.evaluate_file(file, 0);
+    let warm_us = median(WARM_RUNS, || ask(&kept, &file)).as_secs_f64() * 1e6;
+    let fresh_us = median(SLOW_RUNS, || ask(&fresh, &file)).as_secs_f64() * 1e6;
+    let fuel = kept.evaluate_file(&file, 0).fuel_used();
+    let load_ms = load.as_secs_f64() * 1e3;
+    println!("| {name} | {} | {load_ms:.1} | {warm_us:.1} | {fresh_us:.1} | {fuel} |", component.len());
+}
+
+fn gate(engine: &Engine, module: &Module, isolation: Isolation) -> Gate {
+    let (name, sha256) = (module.manifest().name.clone(), module.sha256().to_owned());
+    let pin = ModulePin { name, sha256, version_min: None, isolation };
+    let config = GateConfig { modules: vec![pin], engine: engine.config().clone(), ..GateConfig::dry_run() };
+    Gate::new(engine, config, vec![module.clone()], Arc::new(MemoryWindows::new())).unwrap()
+}
+
+fn median<T>(runs: usize, mut run: impl FnMut() -> T) -> Duration {
+    run();
+    let mut times: BTreeMap<Duration, usize> = BTreeMap::new();
+    for _ in 0..runs {
+        let begin = Instant::now();
+        std::hint::black_box(run());
+        *times.entry(begin.elapsed()).or_default() += 1;
+    }
+    let mut seen = 0;
+    let middle = times.iter().find(|(_, count)| {
+        seen += **count;
+        seen * 2 >= runs
+    });
+    middle.map_or(Duration::ZERO, |(time, _)| *time)
+}
