@@ -1,4 +1,46 @@
 //! Asks sandboxed export policies: may this agent export these fields for these customers.
+//!
+//! A support tool builds a [`Job`] from what it knows of agent, customers and tickets, and asks a [`Gate`]. The gate runs
+//! policy modules, which `exportgate build` makes from Cedar policies, in a sandbox, and returns a [`Decision`]: allow, deny or
+//! challenge, which customers leave, in which form each field leaves, which policies said so, and what must be done.
+//! Whatever goes wrong is a denial.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use exportgate::{
+//!     Approvals, Customers, Engine, Entities, Entity, EntityUid, Form, Gate, GateConfig, Job, MemoryWindows, Module, Value,
+//!     WindowKind,
+//! };
+//!
+//! // Once a process. This module permits support agents, for up to 60 customers in 24 hours.
+//! let config = GateConfig { windows: [WindowKind::Customers].into(), ..GateConfig::default() };
+//! let engine = Engine::new(&config.engine)?;
+//! let module = Module::load(&engine, &std::fs::read("tests/data/front_page.wasm")?)?;
+//! let gate = Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new()))?;
+//!
+//! // Once an export.
+//! let agent = EntityUid::new("Export::Agent", "ana");
+//! let ana = Entity::new(agent.clone()).with_parent(EntityUid::new("Export::Role", "support"));
+//! let job = Job {
+//!     id: "job-1".into(),
+//!     agent,
+//!     fields: ["customer.email", "card"].map(Arc::from).into(),
+//!     customers: Customers::new(["customer-1", "customer-2"])?,
+//!     env: Value::record([("managedDevice", Value::Bool(true))]),
+//!     approvals: Approvals::none(),
+//!     entities: Arc::new(Entities::new([ana])?),
+//! };
+//! let decision = gate.evaluate(&job);
+//! gate.record(&job, &decision)?;
+//! assert!(decision.is_allow());
+//! assert_eq!(decision.form(0, 0), Form::Partial);
+//! assert_eq!(decision.form(0, 1), Form::Suppressed);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Two layers are public. [`Module::authorize`] answers any Cedar [`Request`] for any schema. [`Gate`] answers a whole export,
+//! and states what the caller may not: the time, what was exported before, tallies, approvals, and which class a field has.
+//! [`job_file`] reads jobs from JSON, for dry runs; [`GateConfig`] reads `exportgate.toml`.
 
 mod abi;
 mod answer;
