@@ -115,6 +115,18 @@ pub fn build(dir: &Path) -> Result<Built, BuildError> {
     Ok(Built { component, manifest, written })
 }
 
+/// Makes the component of the guest in `dir` from `core`, its core module, made by other means than cargo: from C, say. The
+/// module needs no manifest of its own.
+///
+/// # Errors
+///
+/// [`BuildError`].
+pub fn build_core(dir: &Path, core: &[u8]) -> Result<Built, BuildError> {
+    let manifest = derive(dir)?;
+    let component = component::componentize(core, Some(&manifest))?;
+    Ok(Built { component, manifest, written: Vec::new() })
+}
+
 /// Whether the files that [`build`] derives are current, without writing or running anything.
 ///
 /// # Errors
@@ -140,7 +152,9 @@ pub fn derive(dir: &Path) -> Result<Manifest, BuildError> {
     }
     let base = base(&spec, &sources)?;
     let mut manifest = manifest::derive(&spec, &base)?;
-    collect_sources(dir, "src", &mut sources)?;
+    if dir.join("src").is_dir() {
+        collect_sources(dir, "src", &mut sources)?;
+    }
     let digest = |(path, bytes): (String, Vec<u8>)| Source { path, sha256: hex(&Sha256::digest(bytes)) };
     manifest.sources = sources.into_iter().map(digest).collect();
     Ok(manifest)
@@ -187,7 +201,7 @@ pub fn json(manifest: &Manifest) -> Result<String, BuildError> {
     Ok(serde_json::to_string_pretty(manifest)? + "\n")
 }
 
-/// Adds the files of Rust below `dir/path`.
+/// Adds the files below `dir/path`.
 fn collect_sources(dir: &Path, path: &str, sources: &mut BTreeMap<String, Vec<u8>>) -> Result<(), BuildError> {
     let read_error = |source| BuildError::Read { path: dir.join(path).display().to_string(), source };
     for entry in std::fs::read_dir(dir.join(path)).map_err(read_error)? {
@@ -196,7 +210,7 @@ fn collect_sources(dir: &Path, path: &str, sources: &mut BTreeMap<String, Vec<u8
         let path = format!("{path}/{name}");
         if entry.file_type().map_err(read_error)?.is_dir() {
             collect_sources(dir, &path, sources)?;
-        } else if name.ends_with(".rs") && sources.len() < SOURCES_MAX {
+        } else if !name.starts_with('.') && sources.len() < SOURCES_MAX {
             sources.insert(path.clone(), read(dir, &path)?);
         }
     }

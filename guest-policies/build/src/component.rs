@@ -27,7 +27,7 @@ pub enum ComponentError {
     /// It has a start function or `_initialize`, which runs before the host can bound it.
     #[error("the module has `{0}`, where nothing may run before a question is asked")]
     Start(&'static str),
-    /// It has no manifest and none was given, or it has two.
+    /// It has no manifest, and none was given, or it has two.
     #[error("the module must have one custom section `exportgate:manifest`, found {0}")]
     Manifest(usize),
     /// Its manifest can't be read.

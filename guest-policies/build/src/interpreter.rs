@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exportgate_compiler::{CompileErrors, CompileOptions, Pack, Passes, Vocabulary};
+use exportgate_compiler::{CompileErrors, CompileOptions, Pack, Passes};
 use exportgate_contract::manifest::{Axis, Cost, Fact, Manifest, Question, Read, Term};
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;
@@ -20,8 +20,9 @@ use crate::terms;
 /// How many bytes a page of linear memory has.
 const PAGE_BYTES: u64 = 65_536;
 
-/// By what the slot for the pack is found, as `cedar-interpreter/src/slot.rs` has it.
-const MARK: &[u8; 16] = b"exportgate:pack!";
+/// By what the slot for the pack is found, as `cedar-interpreter/src/slot.rs` has it: address and length of the pack follow,
+/// four bytes each.
+pub const MARK: &[u8; 16] = b"exportgate:pack!";
 
 /// Why no module with an interpreter can be made.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,18 @@ pub struct Interpreted {
 ///
 /// [`InterpreterError`].
 pub fn interpret(core: &[u8], pack: &Pack) -> Result<Interpreted, InterpreterError> {
+    let (manifest, data) = prepare(pack)?;
+    let core = with_data(core, &data)?;
+    let component = component::componentize(&core, Some(&manifest))?;
+    Ok(Interpreted { component, manifest })
+}
+
+/// The manifest of an interpreter for `pack`, and what the guest reads of the pack.
+///
+/// # Errors
+///
+/// [`InterpreterError`].
+pub fn prepare(pack: &Pack) -> Result<(Manifest, Vec<u8>), InterpreterError> {
     // No pass: what the compiler found needless to ask, an interpreter that doesn't know why reads all the same.
     let options = CompileOptions { passes: Passes { fold: false, states: false } };
     let compiled = exportgate_compiler::compile(pack, &options)?.manifest;
@@ -81,7 +94,7 @@ pub fn interpret(core: &[u8], pack: &Pack) -> Result<Interpreted, InterpreterErr
     let data = PackData {
         policies: pack.policies().iter().map(|file| file.text()).collect(),
         json: pack.policies().first().is_some_and(|file| file.path().ends_with(".json")),
-        named: pack.vocabulary() == Vocabulary::Export,
+        named: manifest.policies.iter().any(|policy| policy.annotations.get("id") == Some(&policy.id)),
         links: match pack.links() {
             Some(file) => serde_json::from_str(file.text()).map_err(InterpreterError::Links)?,
             None => serde_json::Value::Array(Vec::new()),
@@ -90,9 +103,7 @@ pub fn interpret(core: &[u8], pack: &Pack) -> Result<Interpreted, InterpreterErr
         manifest: &manifest,
     };
     let data = serde_json::to_vec(&data).map_err(InterpreterError::Json)?;
-    let core = with_data(core, &data)?;
-    let component = component::componentize(&core, Some(&manifest))?;
-    Ok(Interpreted { component, manifest })
+    Ok((manifest, data))
 }
 
 /// The manifest of an interpreter for the pack whose plain manifest is `compiled`.

@@ -20,4 +20,4 @@ mod terms;
 
 pub mod build;
 
-pub use build::{BuildError, Built, build};
+pub use build::{BuildError, Built, build, build_core};

@@ -371,3 +371,7 @@ impl<'a> Point<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
+mod tests;
