@@ -20,11 +20,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use exportgate::contract::obligation::Remedy;
 use exportgate::{
     Approvals, Column, Customers, Engine, Entities, Entity, EntityUid, Form, Gate, GateConfig, Ip, Isolation, Job,
     MemoryWindows, Module, ModulePin, ObligationKind, Value, WindowKind,
 };
-use exportgate::contract::obligation::Remedy;
 use rusqlite::{Connection, params_from_iter};
 
 /// What the export holds, as the field catalogue names it, with the column of the database.
@@ -63,7 +63,11 @@ fn export(module: &str, database: &str, agent: &str, customers: &str, csv: &str)
     let job = desk.job(agent, &wanted)?;
     let decision = gate.evaluate(&job);
     // The log has the whole truth, the agent what it may know.
-    eprintln!("log: {:?} {:?}", decision.verdict(), decision.policies().iter().map(|used| used.policy.id()).collect::<Vec<_>>());
+    eprintln!(
+        "log: {:?} {:?}",
+        decision.verdict(),
+        decision.policies().iter().map(|used| used.policy.id()).collect::<Vec<_>>()
+    );
     if let Some(cause) = decision.cause() {
         eprintln!("log: {cause}");
     }
@@ -74,8 +78,9 @@ fn export(module: &str, database: &str, agent: &str, customers: &str, csv: &str)
         return Ok(false);
     }
     let mut text = String::from("customer");
-    let shown: Vec<usize> =
-        (0..FIELDS.len()).filter(|column| (0..wanted.len()).any(|row| decision.form(row, *column) != Form::Suppressed)).collect();
+    let shown: Vec<usize> = (0..FIELDS.len())
+        .filter(|column| (0..wanted.len()).any(|row| decision.form(row, *column) != Form::Suppressed))
+        .collect();
     for (name, _) in shown.iter().filter_map(|column| FIELDS.get(*column)) {
         write!(text, ",{name}")?;
     }
@@ -186,7 +191,8 @@ impl Desk {
     fn rows(&self, ids: &[String]) -> Result<Vec<Vec<String>>, Box<dyn Error>> {
         let columns = FIELDS.map(|(_, column)| column).join(", ");
         let mut statement = self.connection.prepare(&format!("select {columns} from customers where id = ?1"))?;
-        let read = |id: &String| statement.query_row([id], |row| (0..FIELDS.len()).map(|place| row.get(place)).collect());
+        let read =
+            |id: &String| statement.query_row([id], |row| (0..FIELDS.len()).map(|place| row.get(place)).collect());
         Ok(ids.iter().map(read).collect::<Result<_, _>>()?)
     }
 
@@ -200,7 +206,8 @@ impl Desk {
         );
         let (mut regions, mut canaries, mut holds, mut tickets) = (vec![], vec![], vec![], vec![]);
         for id in ids {
-            let mut customer = self.connection.prepare_cached("select region, canary, legal_hold from customers where id = ?1")?;
+            let mut customer =
+                self.connection.prepare_cached("select region, canary, legal_hold from customers where id = ?1")?;
             let (region, canary, hold) =
                 customer.query_row([id], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
             regions.push(Some(region));
@@ -227,9 +234,9 @@ impl Desk {
     /// The agent, and what it is in.
     fn agent(&self, id: &str) -> Result<Vec<Entity>, Box<dyn Error>> {
         let texts = "select employment, kind, region, team from agents where id = ?1";
-        let [employment, kind, region, team] = self.connection.query_row(texts, [id], |row| {
-            Ok([row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
-        })?;
+        let [employment, kind, region, team] = self
+            .connection
+            .query_row(texts, [id], |row| Ok([row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
         let risk: i64 = self.connection.query_row("select risk from agents where id = ?1", [id], |row| row.get(0))?;
         let team = uid("Team", &team);
         let agent = Entity::new(uid("Agent", id))

@@ -59,7 +59,8 @@ struct Loaded {
 }
 
 impl Gate {
-    /// A gate that asks `modules`, the base first or wherever the configuration pins it, and counts by `windows`.
+    /// A gate that asks `modules`, the base first or wherever the configuration pins it, and counts by `windows`. `engine` is
+    /// the one that the modules were loaded into, made with [`GateConfig::engine`].
     ///
     /// # Errors
     ///
@@ -67,17 +68,23 @@ impl Gate {
     /// need; when a module doesn't speak of exports as the gate does; when the store can't count a window. What would be
     /// missing at the first export is missing here.
     pub fn new(
-        _engine: &Engine,
+        engine: &Engine,
         config: GateConfig,
         modules: Vec<Module>,
         windows: Arc<dyn Windows>,
     ) -> Result<Self, GateError> {
         config.check()?;
+        if *engine.config() != config.engine {
+            return Err(GateError::Engine);
+        }
         let modules = match_pins(&config, modules)?;
         let mut infos = Vec::with_capacity(modules.len());
         let mut loaded = Vec::with_capacity(modules.len());
         for (position, module) in modules.into_iter().enumerate() {
             let manifest = module.manifest();
+            if *module.engine().config() != config.engine {
+                return Err(GateError::ModuleEngine { module: manifest.name.as_str().into() });
+            }
             let info = ModuleInfo {
                 name: manifest.name.as_str().into(),
                 version: manifest.version.as_str().into(),

@@ -20,8 +20,9 @@ pub(crate) const INSTANCES_RANGE: RangeInclusive<u64> = 1..=1_000;
 /// Bytes of linear memory below which no guest works: one page.
 pub(crate) const MEMORY_BYTES_MIN: u64 = 65_536;
 
-/// Bytes of a slot that are cleared by hand when it is used again.
-pub(crate) const MEMORY_RESIDENT_BYTES: usize = 256 << 10;
+/// Bytes of a slot that are cleared by hand when it is used again, rather than given back to the system: a compiled policy
+/// has two or three pages.
+pub(crate) const MEMORY_RESIDENT_BYTES: usize = 128 << 10;
 
 /// Bytes of an instance's own record in the host: grows with functions, globals and tables.
 pub(crate) const INSTANCE_BYTES_MAX: usize = 4 << 20;

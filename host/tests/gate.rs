@@ -703,3 +703,19 @@ fn the_module_of_the_front_page_is_this() {
     }
     assert!(std::fs::read(path).unwrap() == component, "`{path}` isn't what this test makes: run it with BLESS=1");
 }
+
+#[test]
+fn the_engine_has_the_limits_that_the_configuration_says() {
+    let config =
+        GateConfig { engine: EngineConfig { deadline_ms: 50, ..EngineConfig::default() }, ..GateConfig::dry_run() };
+    assert_eq!(
+        refused(&opened([]), config.clone()),
+        "the engine was made with other limits than the configuration says"
+    );
+    let engine = Engine::new(&config.engine).unwrap();
+    let error = Gate::new(&engine, config, vec![load(&opened([]))], Arc::new(MemoryWindows::new())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "module `sample` was loaded into an engine with other limits than the configuration says"
+    );
+}

@@ -15,6 +15,15 @@ pub enum GateError {
     /// The configuration doesn't hold together.
     #[error("the configuration is refused: {0}")]
     Config(#[from] GateConfigError),
+    /// The engine was made with other limits than the configuration says.
+    #[error("the engine was made with other limits than the configuration says")]
+    Engine,
+    /// A module was loaded into an engine with other limits than the configuration says.
+    #[error("module `{module}` was loaded into an engine with other limits than the configuration says")]
+    ModuleEngine {
+        /// The name of its pack.
+        module: Arc<str>,
+    },
     /// There are no modules.
     #[error("the gate has no modules: it needs at least the base")]
     NoModules,
@@ -78,8 +87,8 @@ pub enum GateError {
         /// The action.
         action: String,
     },
-    /// A module has no field catalogue, but policies about fields.
-    #[error("module `{module}` answers for fields and has no field catalogue")]
+    /// A module has no field catalogue, but policies about fields or their classes.
+    #[error("module `{module}` asks about fields or their classes and has no field catalogue")]
     NoCatalogue {
         /// The name of its pack.
         module: Arc<str>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use exportgate_contract::manifest::Effect;
 use exportgate_contract::obligation::Remedy;
 use exportgate_contract::value::{EntityUid, Value};
-use exportgate_contract::vocabulary::{Counted, Subject, Window};
+use exportgate_contract::vocabulary::{Counted, FIELD, Subject, Window};
 
 use super::answers::Reader;
 use super::stated::Stated;
@@ -132,15 +132,18 @@ impl<'g> Evaluation<'g> {
         Ok(judged)
     }
 
+    /// The fields of the job as entities. Without a catalogue of its own a module takes those that the base knows.
     fn fields(&self, loaded: &Loaded) -> Result<Vec<Value>, JobError> {
-        if !loaded.words.has_catalogue {
-            return Ok(Vec::new());
+        match &loaded.words.fields {
+            Some(fields) => fields
+                .entities(&self.job.fields)
+                .map_err(|fields| JobError::UnknownFields { module: loaded.name.clone(), fields }),
+            None => {
+                let entity_type: Arc<str> = FIELD.into();
+                let entity = |id: &Arc<str>| EntityUid { entity_type: entity_type.clone(), id: id.clone() };
+                Ok(self.job.fields.iter().map(|name| Value::Entity(entity(name))).collect())
+            }
         }
-        loaded
-            .words
-            .fields
-            .entities(&self.job.fields)
-            .map_err(|fields| JobError::UnknownFields { module: loaded.name.clone(), fields })
     }
 
     /// The count of each window that policies may read, after this job: the largest of all its subjects.

@@ -52,7 +52,7 @@ impl Stated {
         Self {
             usage: wanted(Given::Usage).then(usage),
             field_set: wanted(Given::FieldSet).then(|| Value::set(fields.iter().cloned())),
-            classes: wanted(Given::Classes).then(|| words.fields.classes(&job.fields)),
+            classes: words.fields.as_ref().filter(|_| wanted(Given::Classes)).map(|fields| fields.classes(&job.fields)),
             approvals: wanted(Given::Approvals).then(approvals),
             tally: None,
             own: [Entity::new(uid.clone()).with_attribute(JOB_REQUESTER, job.agent.clone())],

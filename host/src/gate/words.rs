@@ -39,10 +39,8 @@ pub(super) struct Words {
     pub(super) approvals: BTreeSet<Arc<str>>,
     /// The policies, in the order of the manifest.
     pub(super) policies: Vec<Arc<PolicyInfo>>,
-    /// The fields of the catalogue.
-    pub(super) fields: Fields,
-    /// Whether there is a catalogue, so that a field it doesn't have is refused.
-    pub(super) has_catalogue: bool,
+    /// The fields of the catalogue, if there is one: a field that it doesn't have is refused.
+    pub(super) fields: Option<Fields>,
     /// The questions of the first call, ascending: all tallies.
     pub(super) tally_questions: Vec<u32>,
     /// The questions of the second call, ascending: all others of an export.
@@ -117,8 +115,7 @@ impl Words {
             windows: windows(info, manifest, config)?,
             approvals: attributes(manifest, APPROVALS).into_keys().collect(),
             policies: Vec::with_capacity(manifest.policies.len()),
-            fields: manifest.catalogue.as_ref().map(Fields::new).unwrap_or_default(),
-            has_catalogue: manifest.catalogue.is_some(),
+            fields: manifest.catalogue.as_ref().map(Fields::new),
             tally_questions: Vec::new(),
             export_questions: Vec::new(),
             tallied_remedies: BTreeSet::new(),
@@ -243,7 +240,10 @@ impl Words {
         if asked.clone().all(|(_, question)| question.is_none()) {
             return Err(GateError::NothingAnswered { module: module() });
         }
-        if self.reveal.iter().any(Option::is_some) && manifest.catalogue.is_none() {
+        let classes = format!("context.{CLASSES}");
+        let of_fields =
+            self.reveal.iter().any(Option::is_some) || manifest.inputs.iter().any(|input| input.name == classes);
+        if of_fields && manifest.catalogue.is_none() {
             return Err(GateError::NoCatalogue { module: module() });
         }
         for tally in attributes(manifest, TALLY).into_keys() {

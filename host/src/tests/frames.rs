@@ -442,7 +442,10 @@ const BY_ROW: &str = r#"
     (local.set $values (i32.add (local.get $frame) (i32.shl (i32.load offset=48 (local.get $frame)) (i32.const 3))))
     (i32.store (i32.const 524288) (i32.const 0x45474101))
     (i32.store (i32.const 524292) (i32.const 2))
+    ;; Nothing; policy 0 satisfied. A long frame reaches up to here, so that zeroes must be written too.
+    (i64.store (i32.const 524296) (i64.const 0))
     (i32.store (i32.const 524304) (i32.const 1))
+    (i64.store (i32.const 524308) (i64.const 0))
     (loop $each
       (if (i32.lt_u (local.get $row) (local.get $rows)) (then
         (i32.store
@@ -502,8 +505,8 @@ fn long_jobs_take_several_calls_and_give_one_answer() {
 
 #[test]
 fn rows_whose_payloads_are_long_take_more_calls() {
-    // 600 rows with 64 KiB each: more than one frame holds.
-    let answers = ask_rows(600, Axis::Row, Some(65_536)).unwrap();
+    // 600 rows with 60,000 bytes each: more than one frame holds.
+    let answers = ask_rows(600, Axis::Row, Some(60_000)).unwrap();
     let expected: Vec<u32> = (0..600).map(|row| u32::from(row % 3 == 0)).collect();
     assert!(answers.points == [expected]);
 }
