@@ -209,7 +209,7 @@ impl<'a> Split<'a> {
         let by_points = (POINTS_PER_CALL_MAX - fixed).checked_div(each).unwrap_or(usize::MAX);
         let (row_words, fixed_words) = words_estimate(self.plan, self.columns);
         let by_words = FRAME_WORDS_MAX.saturating_sub(fixed_words).checked_div(row_words).unwrap_or(usize::MAX);
-        Ok(by_points.min(by_words).min(ROWS_PER_CALL_MAX).max(1))
+        Ok(by_points.min(by_words).clamp(1, ROWS_PER_CALL_MAX))
     }
 
     /// Whether the rows may be asked in several calls.

@@ -52,10 +52,12 @@ pub(crate) const HONEST: &str = r#"
 
 /// A module whose `evaluate` has this body, where `$frame` and `$length` are its parameters; the rest is [`HONEST`]'s.
 pub(crate) fn with_evaluate(body: &str) -> String {
-    let start = HONEST.find("  (func (export \"evaluate\")").expect("HONEST exports it");
-    let end = HONEST.find("  (func (export \"cabi_post_evaluate\")").expect("HONEST exports it");
-    let evaluate = format!("(func (export \"evaluate\") (param $frame i32) (param $length i32) (result i32) {body})");
-    format!("{}{evaluate}{}", &HONEST[..start], &HONEST[end..])
+    let (before, rest) = HONEST.split_once("  (func (export \"evaluate\")").expect("HONEST exports it");
+    let (_, after) = rest.split_once("  (func (export \"cabi_post_evaluate\")").expect("HONEST exports it");
+    format!(
+        "{before} (func (export \"evaluate\") (param $frame i32) (param $length i32) (result i32) {body})
+        (func (export \"cabi_post_evaluate\"){after}"
+    )
 }
 
 /// A pack without vocabulary, with one permit, one question, and one fact: `context.ok`.
