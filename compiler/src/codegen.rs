@@ -29,7 +29,6 @@ pub(crate) use composite::is_symbol;
 
 use evaluate::Expected;
 use module::{Module, index};
-use runtime::Routine;
 
 /// Bytes of static data of a module: what the literals of its policies may take.
 const DATA_BYTES_MAX: usize = 8 << 20;
@@ -137,18 +136,15 @@ pub(crate) fn emit(finished: &Finished) -> Result<CoreModule, EmitError> {
         *count += 1;
     }
 
-    let record = module.routine(Routine::Record);
     let mut axes = Vec::with_capacity(program.questions.len());
     let mut functions = Vec::with_capacity(program.questions.len());
     let mut cost = Cost::default();
     let mut policies_max = 0;
     for (question, shape) in program.questions.iter().zip(&finished.questions) {
         let asked = question::emit_question(&mut module, question, shape.axis, &facts)?;
-        let beside = evaluate::point_cost(question.conditions.len(), module.cost(record));
-        cost.point = cost.point.max(asked.point_cost.saturating_add(beside));
-        // The loop of a question, and finding it, cost something even where it has no points.
-        let asking = module.cost(asked.function).saturating_sub(asked.point_cost).saturating_add(64);
-        cost.call = cost.call.saturating_add(asking);
+        let point = evaluate::point_cost(question.conditions.len(), module.cost(asked.function));
+        cost.point = cost.point.max(point);
+        cost.call = cost.call.saturating_add(asked.loop_cost + evaluate::QUESTION_COST);
         policies_max = policies_max.max(question.conditions.len());
         axes.push(shape.axis);
         functions.push(asked.function);

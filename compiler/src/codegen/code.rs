@@ -57,7 +57,7 @@ pub(super) enum Global {
     CellStatesStart,
     /// Where the number of the next point's outcome goes.
     Point,
-    /// Where the slots of the outcome table begin.
+    /// Where the slots of the outcome table begin; 0 for none.
     Table,
     /// The number of slots less one.
     Mask,

@@ -9,8 +9,12 @@ use super::code::{Code, Global, Local};
 use super::module::{Module, index};
 use super::runtime::{PROBES_MAX, Routine, SLOT_BYTES, emit_allocate};
 
-/// Slots of the outcome table: at least this many, however few the points.
-const SLOTS_MIN: u32 = 8;
+/// Points for which no outcome table is made: clearing and filling it would cost more than an outcome that is written
+/// twice because another stood between.
+const POINTS_WITHOUT_TABLE: u32 = 16;
+
+/// Slots of the outcome table for each point: twice the points, rounded up to a power of two.
+const SLOTS_PER_POINT_MAX: u32 = 4;
 
 /// Slots of the outcome table: at most this many (128 KiB), so that clearing them costs little beside the points that ask for
 /// them; half of them are filled, and more than 8,192 distinct outcomes in one call are written more than once.
@@ -196,16 +200,18 @@ fn emit_count_points(module: &mut Module, code: &mut Code, expected: &Expected<'
     code.release(total);
 }
 
-/// Takes room for the numbers of the points and for the outcome table, clears the table, and begins the answer.
+/// Takes room for the numbers of the points and, if there are many, for the outcome table, which it clears; begins the answer.
 fn emit_prepare_answer(module: &mut Module, code: &mut Code, l: &Locals) {
     code.get(l.points).i32(2).push(&I::I32Shl).set(l.size);
     emit_allocate(module, code, l.size, l.start);
     code.get(l.start).set_global(Global::Point);
 
-    // The least power of two that is twice the points.
+    code.i32(0).set_global(Global::Table);
+    code.get(l.points).i32(POINTS_WITHOUT_TABLE).push(&I::I32GtU).if_();
+    // The least power of two that is at least twice the points.
     let slots = l.size;
-    code.i32(1).i32(32).get(l.points).i32(1).push(&I::I32Shl).i32(1).push(&I::I32Sub).i32(SLOTS_MIN - 1);
-    code.push(&I::I32Or).push(&I::I32Clz).push(&I::I32Sub).push(&I::I32Shl).set(slots);
+    code.i32(1).i32(32).get(l.points).i32(1).push(&I::I32Shl).i32(1).push(&I::I32Sub);
+    code.push(&I::I32Clz).push(&I::I32Sub).push(&I::I32Shl).set(slots);
     code.get(slots).i32(SLOTS_MAX).get(slots).i32(SLOTS_MAX).push(&I::I32LtU).push(&I::Select).tee(slots);
     code.i32(1).push(&I::I32Sub).set_global(Global::Mask);
     code.get(slots).i32(1).push(&I::I32ShrU).set_global(Global::Free);
@@ -217,7 +223,7 @@ fn emit_prepare_answer(module: &mut Module, code: &mut Code, l: &Locals) {
     code.get(l.answer).i64(0).store64(0);
     code.increase(l.answer, SLOT_BYTES);
     code.get(l.answer).get(l.size).push(&I::I32LtU).br_if(clear);
-    code.end();
+    code.end().end();
 
     let header = index(answer::HEADER_WORDS) * 4;
     let reserve = module.routine(Routine::Reserve);
@@ -285,15 +291,19 @@ fn emit_close_answer(module: &mut Module, code: &mut Code, l: &Locals) {
     code.release(end);
 }
 
-/// Instructions that a point costs at most beside its policies, for a question with `policies`: completing, comparing and
-/// hashing its outcome, clearing its share of the table, copying its number. Every loop there has less than 20
-/// instructions a round, and the outcome is walked once for copying, once for hashing, and once for each comparison.
-pub(super) fn point_cost(policies: usize, record: u64) -> u64 {
+/// Instructions that asking a question costs at most, whatever its points: checking its id, counting its points, and finding
+/// its function among 4,096.
+pub(super) const QUESTION_COST: u64 = 128;
+
+/// Instructions that a point costs at most, for a question with `policies` whose function, in one round of its loops, costs
+/// `round`: besides that, its outcome is walked once to be completed, once to be hashed, and once for each comparison,
+/// and its share of the outcome table is cleared. No loop there has more than 20 instructions a round.
+pub(super) fn point_cost(policies: usize, round: u64) -> u64 {
     const INSTRUCTIONS_PER_ROUND: u64 = 20;
     let words = policies as u64 + 2;
     let walks = u64::from(PROBES_MAX) + 3;
-    let slots = u64::from(SLOTS_MIN);
-    record + INSTRUCTIONS_PER_ROUND * (words * walks + u64::from(PROBES_MAX) + slots + 2)
+    let slots = u64::from(SLOTS_PER_POINT_MAX);
+    round.saturating_add(INSTRUCTIONS_PER_ROUND * (words * walks + u64::from(PROBES_MAX) + slots))
 }
 
 fn axis_index(axis: Axis) -> u8 {

@@ -25,8 +25,8 @@ const LOCALS_MAX: usize = 40_000;
 pub(super) struct Asked {
     /// The function that asks it: no parameters, no results.
     pub(super) function: u32,
-    /// Instructions that its policies cost at most at one point.
-    pub(super) point_cost: u64,
+    /// Instructions of its loop without its policies: once a call and once a point.
+    pub(super) loop_cost: u64,
 }
 
 /// Writes a question: `for point { outcome = []; policies...; record(outcome) }`.
@@ -54,9 +54,9 @@ pub(super) fn emit_question(
         }
         code.call(record);
     });
+    let loop_cost = code.instructions();
     module.define(function, code);
-    let costs = policies.iter().map(|function| module.cost(*function));
-    Ok(Asked { function, point_cost: costs.fold(0, u64::saturating_add) })
+    Ok(Asked { function, loop_cost })
 }
 
 /// Writes the policies into as few functions as [`POLICY_FUNCTION_BYTES`] allows, in order.
@@ -96,6 +96,9 @@ fn emit_each_point(code: &mut Code, axis: Axis, body: impl FnOnce(&mut Code)) {
         }),
         Axis::Cell => {
             let cell = code.local(ValType::I32);
+            // Without columns there is nothing to do in any row.
+            let none = code.block();
+            code.global(Global::Columns).push(&I::I32Eqz).br_if(none);
             emit_each(code, Global::Rows, |code, row| {
                 emit_move(code, row, Global::RowValuesStart, Global::RowValues, 3);
                 emit_move(code, row, Global::RowStatesStart, Global::RowStates, 0);
@@ -108,6 +111,7 @@ fn emit_each_point(code: &mut Code, axis: Axis, body: impl FnOnce(&mut Code)) {
                     code.increase(cell, 1);
                 });
             });
+            code.end();
         }
     }
 }

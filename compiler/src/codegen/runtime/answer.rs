@@ -6,7 +6,8 @@
 //!
 //! The table has a fixed number of slots for a call, each an address and a number, and a lookup probes at most
 //! [`PROBES_MAX`] of them: what isn't found there is written once more, which the contract allows. So cost and memory have
-//! a bound whatever the outcomes are, and nothing depends on what memory held before but slots that the call cleared.
+//! a bound whatever the outcomes are, and nothing depends on what memory held before but slots that the call cleared. A call
+//! with few points has no table at all, and only compares with the previous point.
 
 use wasm_encoder::{Instruction as I, ValType};
 
@@ -42,11 +43,12 @@ pub(super) fn emit_record(_module: &mut Module) -> Code {
     emit_branch_if_equal(&mut code, start, end, other, done);
     code.end();
 
+    let missing = code.block();
+    code.global(Global::Table).push(&I::I32Eqz).br_if(missing);
     let slot = code.local(ValType::I32);
     emit_hash(&mut code, start, end, slot);
     let left = code.local(ValType::I32);
     code.i32(PROBES_MAX).set(left);
-    let missing = code.block();
     let probe = code.loop_();
     code.global(Global::Table).get(slot).global(Global::Mask).push(&I::I32And);
     code.i32(3).push(&I::I32Shl).push(&I::I32Add).tee(number);

@@ -91,7 +91,11 @@ fn each_question_answers_on_its_axis() {
         for (rows, columns) in [(1, 3), (0, 0), (0, 5), (5, 0), (1, 1), (7, 2), (2, 7), (33, 9), (1, 1)] {
             let cells = random_cells(&mut numbers, rows, columns);
             let frame = Frame::new(guest.manifest(), rows, columns, &b.cells(as_cells(&cells)));
-            assert_eq!(guest.ask(&frame), expected(&cells, rows, columns), "{rows} rows, {columns} columns");
+            assert_eq!(
+                guest.ask_within_cost(&frame),
+                expected(&cells, rows, columns),
+                "{rows} rows, {columns} columns"
+            );
         }
     }
 }
@@ -104,7 +108,7 @@ fn only_the_questions_asked_are_answered() {
     let all = expected(&cells, 4, 3);
     for questions in [vec![], vec![3], vec![0, 2], vec![1, 4], vec![0, 1, 2, 3, 4]] {
         let frame = Frame::asking(guest.manifest(), &questions, 4, 3, &b.cells(as_cells(&cells)));
-        let answer = guest.ask(&frame);
+        let answer = guest.ask_within_cost(&frame);
         let wanted: Vec<_> = questions.iter().map(|question| all[*question].clone()).collect();
         assert_eq!(answer, wanted);
     }
@@ -126,7 +130,7 @@ fn each_outcome_is_written_once() {
         let numbers: Vec<i64> = (0..rows).map(|row| i64::try_from((row * 7919) % distinct).unwrap()).collect();
         let cells = vec![numbers.iter().map(|n| Cell::value(*n)).collect()];
         let frame = Frame::new(guest.manifest(), rows, 0, &b.cells(cells));
-        let answer = guest.ask(&frame);
+        let answer = guest.ask_within_cost(&frame);
         for (n, (satisfied, erring)) in numbers.iter().zip(&answer[0]) {
             let expected: Vec<u32> = (0..10).filter(|bit| n >> bit & 1 == 1).collect();
             assert_eq!((satisfied, erring.len()), (&expected, 0));
@@ -157,7 +161,7 @@ fn many_policies_and_long_outcomes() {
     let cells =
         vec![rows.iter().map(|(n, _)| Cell::value(*n)).collect(), rows.iter().map(|(_, m)| Cell::value(*m)).collect()];
     let frame = Frame::new(guest.manifest(), rows.len(), 0, &b.cells(cells));
-    let answer = guest.ask(&frame);
+    let answer = guest.ask_within_cost(&frame);
     for ((n, m), (satisfied, erring)) in rows.iter().zip(&answer[0]) {
         let (holds, errs): (Vec<i64>, Vec<i64>) = (0..=*n).partition(|i| m.checked_add(*i).is_some());
         assert!(satisfied.iter().map(|policy| i64::from(*policy)).eq(holds), "satisfied at {n}");
@@ -174,16 +178,16 @@ fn memory_starts_small_and_is_used_again() {
     let small = random_cells(&mut Numbers(1), 1, 3);
     let frame = Frame::new(guest.manifest(), 1, 3, &b.cells(as_cells(&small)));
     for _ in 0..100 {
-        guest.ask(&frame);
+        guest.ask_within_cost(&frame);
     }
     assert_eq!(guest.memory_bytes(), start);
     let large = random_cells(&mut Numbers(2), 2000, 20);
     let large_frame = Frame::new(guest.manifest(), 2000, 20, &b.cells(as_cells(&large)));
-    assert_eq!(guest.ask(&large_frame), expected(&large, 2000, 20));
+    assert_eq!(guest.ask_within_cost(&large_frame), expected(&large, 2000, 20));
     let grown = guest.memory_bytes();
     for _ in 0..3 {
-        assert_eq!(guest.ask(&large_frame), expected(&large, 2000, 20));
-        assert_eq!(guest.ask(&frame), expected(&small, 1, 3));
+        assert_eq!(guest.ask_within_cost(&large_frame), expected(&large, 2000, 20));
+        assert_eq!(guest.ask_within_cost(&frame), expected(&small, 1, 3));
     }
     assert_eq!(guest.memory_bytes(), grown);
 }
@@ -284,5 +288,5 @@ fn a_pack_without_questions_answers_nothing() {
     let b = Builder::default();
     let mut guest = Guest::new(b.program(), &PLAIN);
     let frame = Frame::new(guest.manifest(), 0, 0, &BTreeMap::new());
-    assert!(guest.ask(&frame).is_empty());
+    assert!(guest.ask_within_cost(&frame).is_empty());
 }
