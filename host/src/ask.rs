@@ -13,6 +13,7 @@ use crate::frame::terms::Terms;
 use crate::frame::{Asked, Frame, words_estimate};
 use crate::inputs::Inputs;
 use crate::instance::Instance;
+use crate::limits::POINTS_MAX;
 use crate::module::Module;
 use crate::plan::Plan;
 use crate::trace::Exchange;
@@ -174,6 +175,12 @@ impl<'a> Split<'a> {
         }
         if !questions.is_sorted_by(|a, b| a < b) {
             return Err(EvaluateError::Internal { message: "questions asked out of order".to_owned() });
+        }
+        let points = asked.iter().fold(0_usize, |sum, (_, _, question)| {
+            sum.saturating_add(question.axis.points(rows, columns).unwrap_or(usize::MAX))
+        });
+        if points > POINTS_MAX {
+            return Err(EvaluateError::TooManyAnswers { points });
         }
         let mut split = Self { plan, asked, rows, columns, rows_per_call: rows, whole: false };
         let whole = split.asked.iter().find(|(_, id, question)| {

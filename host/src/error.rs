@@ -6,6 +6,8 @@ use std::sync::Arc;
 use exportgate_contract::limits::{ANSWER_WORDS_MAX, FRAME_WORDS_MAX, POINTS_PER_CALL_MAX};
 use exportgate_contract::value::EntityUid;
 
+use crate::limits::POINTS_MAX;
+
 /// Which call into a guest failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GuestCall {
@@ -77,6 +79,12 @@ pub enum EvaluateError {
     #[error("{points} answers for one row, at most {POINTS_PER_CALL_MAX} are allowed")]
     TooManyPoints {
         /// How many answers one row needs.
+        points: usize,
+    },
+    /// The questions have more points over all rows than one evaluation may have.
+    #[error("{points} answers in one evaluation, at most {POINTS_MAX} are allowed")]
+    TooManyAnswers {
+        /// How many answers all rows need.
         points: usize,
     },
     /// A question that looks at all rows at once has more rows than one call takes, so that it can't be answered.

@@ -104,6 +104,9 @@ pub enum JobError {
         /// What it is.
         found: &'static str,
     },
+    /// Windows of destinations are counted, and the job names none.
+    #[error("`env.destination` must be an entity of type `Export::Destination`: what goes there is counted")]
+    NoDestination,
     /// The agent approved its own job.
     #[error("agent `{agent}` can't approve its own job")]
     SelfApproval {

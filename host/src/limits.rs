@@ -59,3 +59,7 @@ pub(crate) const WARM_INSTANCES_MAX: usize = 16;
 
 /// Bytes of linear memory that a warm instance may keep between calls; one that grew larger is dropped after its call.
 pub(crate) const WARM_MEMORY_BYTES_MAX: usize = 8 << 20;
+
+/// Points of one evaluation over all its calls: 256 MiB of answers. Seventy thousand customers with twelve fields have two and
+/// a half million; a million customers may have twenty fields.
+pub(crate) const POINTS_MAX: usize = 1 << 26;

@@ -10,6 +10,7 @@ use exportgate::{
     Entity, ErringPolicies, Form, Gate, GateConfig, GateError, Isolation, Job, JobError, MemoryWindows, Module,
     ModulePin, Verdict, Version, Windows,
 };
+use exportgate_contract::manifest::ContextBinding;
 use exportgate_contract::obligation::{AlertLevel, Remedy, WatermarkPart};
 use exportgate_contract::value::{EntityUid, Value};
 use guest::{Guest, Rule, Test, forbid, permit};
@@ -717,5 +718,34 @@ fn the_engine_has_the_limits_that_the_configuration_says() {
     assert_eq!(
         error.to_string(),
         "module `sample` was loaded into an engine with other limits than the configuration says"
+    );
+}
+
+#[test]
+fn a_job_can_not_leave_out_the_destination_that_is_counted() {
+    let mut guest = opened([]);
+    guest.windows = vec!["destination24h"];
+    let gate = gate(&guest);
+    assert!(gate.evaluate_at(&job(&["a"]), NOW_MS).is_allow());
+    for env in [Value::record([("ok", Value::Bool(true))]), Value::record([("destination", uid("Team", "t1").into())])]
+    {
+        let decision = gate.evaluate_at(&Job { env, ..job(&["a"]) }, NOW_MS);
+        assert_eq!(decision.cause(), Some(&Cause::Job(JobError::NoDestination)));
+        assert_eq!(decision.verdict(), &Verdict::Deny);
+    }
+}
+
+#[test]
+fn questions_are_bound_as_the_vocabulary_says() {
+    let mut swapped = opened([]);
+    swapped.edit = |manifest| {
+        let export = &mut manifest.questions[0];
+        let ContextBinding::Attributes(context) = &mut export.binding.context else { panic!("bound by attribute") };
+        let (env, now) = (context["env"], context["now"]);
+        context.extend([("env".into(), now), ("now".into(), env)]);
+    };
+    assert_eq!(
+        refused(&swapped, GateConfig::dry_run()),
+        "module `sample` binds `export` to other inputs than the gate states, or answers it on another axis"
     );
 }

@@ -125,6 +125,14 @@ pub enum GateError {
         /// The name of the input.
         input: String,
     },
+    /// A question of a module is put together otherwise than the vocabulary says.
+    #[error("module `{module}` binds `{action}` to other inputs than the gate states, or answers it on another axis")]
+    Binding {
+        /// The name of its pack.
+        module: Arc<str>,
+        /// The action.
+        action: String,
+    },
     /// A policy has an annotation that means nothing to the gate.
     #[error("policy `{policy}` of module `{module}`: {message}")]
     Annotation {

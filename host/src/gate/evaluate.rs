@@ -158,7 +158,12 @@ impl<'g> Evaluation<'g> {
         for (name, window) in &self.inner.windows {
             // Nobody's window: the job alone.
             usage.insert(name.clone(), count_of_fresh_start(*window, self.job.customers.len()));
-            for subject in subjects(self.job, &ancestors, window.subject) {
+            let subjects = subjects(self.job, &ancestors, window.subject);
+            // Leaving the destination out must not make its window empty.
+            if subjects.is_empty() && window.subject == Subject::Destination {
+                return Err(Cause::Job(JobError::NoDestination));
+            }
+            for subject in subjects {
                 names.push(name);
                 reads.push(WindowRead { subject, window: *window });
             }
@@ -312,7 +317,7 @@ fn subjects(job: &Job, ancestors: &[EntityUid], subject: Subject) -> Vec<EntityU
         }
         Subject::Destination => match &job.env {
             Value::Record(env) => match env.get("destination") {
-                Some(Value::Entity(uid)) => vec![uid.clone()],
+                Some(Value::Entity(uid)) if &*uid.entity_type == subject.entity_type() => vec![uid.clone()],
                 Some(_) | None => Vec::new(),
             },
             _ => Vec::new(),

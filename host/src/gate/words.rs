@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use exportgate_contract::manifest::{Axis, ContextBinding, Effect, Manifest, Policy};
+use exportgate_contract::manifest::{Axis, ContextBinding, Effect, Manifest, Policy, Question};
 use exportgate_contract::obligation::{self, Annotation, Assumed, Remedy};
 use exportgate_contract::types::{Attribute, Type};
 use exportgate_contract::vocabulary::{
-    self, ACTION, APPROVALS, CLASSES, CONTEXT_TICKET, CUSTOMERS, ENV, EXPORT, FIELDS, INCLUDE, NOW, REVEAL, Role,
-    Subject, TALLY, USAGE, Window,
+    self, ACTION, APPROVALS, CLASSES, CONTEXT_CUSTOMER, CONTEXT_TICKET, CUSTOMERS, ENV, EXPORT, FIELDS, INCLUDE, NOW,
+    REVEAL, Role, Subject, TALLY, USAGE, Window,
 };
 
 use super::error::GateError;
@@ -204,7 +204,11 @@ impl Words {
             }
             let action = &*question.action.id;
             let twice = || GateError::AnsweredTwice { module: info.name.clone(), action: action.to_owned() };
-            let earlier = match vocabulary::role(action) {
+            let role = vocabulary::role(action);
+            if role.is_some_and(|role| !is_bound(manifest, question, role)) {
+                return Err(GateError::Binding { module: info.name.clone(), action: action.to_owned() });
+            }
+            let earlier = match role {
                 None => None,
                 Some(Role::Export) => {
                     self.export_policies.clone_from(&question.policies);
@@ -253,6 +257,29 @@ impl Words {
         }
         Ok(())
     }
+}
+
+/// Whether the parts of a question come from where the vocabulary says, and its answer varies over no more than that.
+fn is_bound(manifest: &Manifest, question: &Question, role: Role<'_>) -> bool {
+    let given = |input: u32| {
+        let input = usize::try_from(input).ok().and_then(|input| manifest.inputs.get(input))?;
+        Given::parse(&input.name).map(|(given, _)| given)
+    };
+    let (resource, axes): (Given, &[Axis]) = match role {
+        Role::Export => (Given::Job, &[Axis::Job]),
+        Role::Include | Role::Tally(_) => (Given::Customers, &[Axis::Job, Axis::Row]),
+        Role::Reveal(_) => (Given::Fields, &[Axis::Job, Axis::Row, Axis::Column, Axis::Cell]),
+    };
+    // A context as one whole is for requests of any schema; the gate states each attribute by itself.
+    let ContextBinding::Attributes(context) = &question.binding.context else { return false };
+    let of_context = |name: &str| match name {
+        CONTEXT_CUSTOMER => Some(Given::Customers),
+        _ => Given::parse(&format!("context.{name}")).map(|(given, _)| given),
+    };
+    given(question.binding.principal) == Some(Given::Agent)
+        && given(question.binding.resource) == Some(resource)
+        && axes.contains(&question.axis)
+        && context.iter().all(|(name, input)| of_context(name).is_some() && of_context(name) == given(*input))
 }
 
 /// The attributes that the context attribute `record` has, over all actions of an export.

@@ -519,3 +519,27 @@ fn a_question_over_all_rows_is_not_split() {
         "question `Action::\"view\"` looks at all rows at once, and 16385 rows don't fit into one call"
     );
 }
+
+#[test]
+fn answers_beyond_the_limits_are_refused_before_anything_is_built() {
+    let ask = |rows: usize, columns: usize| {
+        let mut manifest = manifest(vec![], vec![], vec![]);
+        manifest.questions[0].axis = Axis::Cell;
+        manifest.questions[0].binding.resource = 3;
+        manifest.questions[0].binding.context = exportgate_contract::manifest::ContextBinding::Whole(1);
+        let module = Module::load(&guest::engine(), &guest::guest(BY_ROW, &manifest)).unwrap();
+        let customers = Customers::new((0..rows).map(|row| row.to_string())).unwrap();
+        let field = Value::Entity(uid("Field", "x"));
+        let inputs = Inputs {
+            sources: vec![],
+            entities: &Entities::default(),
+            own: &[],
+            customers: &customers,
+            fields: &vec![field; columns],
+            single: false,
+        };
+        module.session().unwrap().ask(&[0], &inputs).unwrap_err().to_string()
+    };
+    assert_eq!(ask(70_000, 1_000), "70000000 answers in one evaluation, at most 67108864 are allowed");
+    assert_eq!(ask(1, 300_000), "300000 answers for one row, at most 262144 are allowed");
+}

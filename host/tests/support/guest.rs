@@ -74,6 +74,8 @@ pub struct Guest {
     pub tallies: Vec<&'static str>,
     /// Whether `context.approvals` is without `ageSec`.
     pub no_approval_age: bool,
+    /// What is changed in the manifest in the end.
+    pub edit: fn(&mut Manifest),
 }
 
 const ACTIONS: [&str; 5] = ["export", "include", "reveal_plain", "reveal_partial", "reveal_token"];
@@ -89,14 +91,16 @@ impl Guest {
             windows: vec![],
             tallies: vec![],
             no_approval_age: false,
+            edit: |_| {},
         }
     }
 
     /// The component.
     pub fn build(&self) -> Vec<u8> {
         let mut builder = Builder::default();
-        let manifest = builder.manifest(self);
+        let mut manifest = builder.manifest(self);
         let core = builder.core(self, &manifest);
+        (self.edit)(&mut manifest);
         component(&core, &manifest)
     }
 }
