@@ -3,3 +3,4 @@
 mod conformance;
 mod guests;
 mod hostile;
+mod job_texts;
