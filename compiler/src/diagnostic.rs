@@ -9,6 +9,9 @@ use crate::source::{SourceFile, Span};
 /// Columns of a rendered diagnostic when nobody says otherwise.
 pub const RENDER_WIDTH: usize = 100;
 
+/// Lines of source that an excerpt underlines; of a longer place only the first line is shown.
+const EXCERPT_LINES_MAX: usize = 10;
+
 /// How bad a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -93,9 +96,14 @@ impl Diagnostic {
         diagnostic
     }
 
-    /// The same with another message.
-    pub(crate) fn with_message(mut self, message: &str) -> Self {
-        self.message = one_line(message);
+    /// The same without `prefix` at the start of message and help.
+    pub(crate) fn without_prefix(mut self, prefix: &str) -> Self {
+        if let Some(message) = self.message.strip_prefix(prefix) {
+            self.message = message.to_owned();
+        }
+        if let Some(help) = self.help.as_ref().and_then(|help| help.strip_prefix(prefix)) {
+            self.help = Some(help.to_owned());
+        }
         self
     }
 
@@ -171,7 +179,12 @@ impl miette::Diagnostic for Report<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.diagnostic.span.as_ref()?;
         let label = self.diagnostic.label.clone();
-        Some(Box::new(std::iter::once(LabeledSpan::new(label, span.start, span.end.saturating_sub(span.start)))))
+        let text = self.diagnostic.source.as_ref().and_then(|file| file.text().get(span.start..span.end));
+        let len = text.map_or(0, |text| match text.split_once('\n') {
+            Some((first, rest)) if rest.matches('\n').count() > EXCERPT_LINES_MAX => first.len(),
+            _ => text.len(),
+        });
+        Some(Box::new(std::iter::once(LabeledSpan::new(label, span.start, len))))
     }
 }
 

@@ -64,12 +64,14 @@ pub(crate) fn lower_pack(pack: &Pack) -> Result<Lowered, CompileErrors> {
     let mut errors = Vec::new();
     let mut keep = |found: CompileErrors| errors.extend(found);
     let schema = schema::read_schema(&pack.schema, pack.schema_format).map_err(&mut keep).ok();
-    let policies = policies::read_policies(pack).map_err(&mut keep).ok();
-    let (Some(schema), Some(policies)) = (schema, policies) else {
+    let read = policies::read_policies(pack).map_err(&mut keep).ok();
+    let (Some(schema), Some(read)) = (schema, read) else {
         return Err(CompileErrors::collect(errors).unwrap_or_else(|| internal("an error was lost")));
     };
     let mut warnings = schema.warnings.clone();
-    match policies::validate(&schema, &policies) {
+    let validated = policies::validate(&schema, &read);
+    let policies = read.policies;
+    match validated {
         Ok(found) => warnings.extend(found),
         Err(found) => errors.extend(found),
     }

@@ -62,7 +62,10 @@ impl Pack {
         let mut reader = Reader { files, sources: BTreeMap::new() };
         let pack_file = reader.read(PACK_FILE, "")?;
         let table: PackTable = toml::from_str(pack_file.text()).map_err(|error| toml_error(&pack_file, &error))?;
-        check_names(&table).map_err(|error| error.with_place(&pack_file, 0, 0))?;
+        check_names(&table).map_err(|(key, error)| {
+            let at = pack_file.text().find(key).unwrap_or(0);
+            error.with_place(&pack_file, at, at.saturating_add(key.len()))
+        })?;
         let mut errors = Vec::new();
         let mut read = |path: &str, key: &str| reader.read(path, key).map_err(|error| errors.push(error)).ok();
         let schema = read(&table.schema, "schema");
@@ -217,24 +220,25 @@ impl Reader<'_> {
     }
 }
 
-fn check_names(table: &PackTable) -> Result<(), CompileError> {
-    let fail = |message: String| Err(CompileError::new(CompileErrorKind::Pack, message));
+/// Checks what `pack.toml` says of the pack itself; an error comes with the key that it is about.
+fn check_names(table: &PackTable) -> Result<(), (&'static str, CompileError)> {
+    let fail = |key, message: String| Err((key, CompileError::new(CompileErrorKind::Pack, message)));
     let PackTable { name, version, policies, .. } = table;
     if name.is_empty() || name.len() > limits::ID_BYTES_MAX || name.chars().any(char::is_control) {
-        return fail(format!("`name` expects 1 to {} bytes without control characters", limits::ID_BYTES_MAX));
+        return fail("name", format!("`name` expects 1 to {} bytes without control characters", limits::ID_BYTES_MAX));
     }
     let part = |part: &str| part.parse::<u64>().is_ok() && (part == "0" || !part.starts_with(['0', '+']));
     if version.split('.').count() != 3 || !version.split('.').all(part) {
-        return fail(format!("`version` expects `major.minor.patch`, found `{}`", version.escape_debug()));
+        return fail("version", format!("`version` expects `major.minor.patch`, found `{}`", version.escape_debug()));
     }
     if policies.is_empty() {
-        return fail("`policies` expects at least one file".to_owned());
+        return fail("policies", "`policies` expects at least one file".to_owned());
     }
     if policies.len() > POLICY_FILES_MAX {
         let found = policies.len();
         let message =
             format!("{found} files of policies, more than the limit `POLICY_FILES_MAX` of {POLICY_FILES_MAX}");
-        return Err(CompileError::new(CompileErrorKind::Limit, message));
+        return Err(("policies", CompileError::new(CompileErrorKind::Limit, message)));
     }
     Ok(())
 }

@@ -52,6 +52,20 @@ impl PackPolicy {
     }
 }
 
+/// A template, whether or not something links it.
+pub(crate) struct PackTemplate {
+    id: String,
+    template: Arc<Template>,
+    file: Option<SourceFile>,
+}
+
+/// What the policy files of a pack hold.
+pub(crate) struct PackPolicies {
+    /// What is evaluated: static policies in the order of the text, then links.
+    pub(crate) policies: Vec<PackPolicy>,
+    templates: Vec<PackTemplate>,
+}
+
 /// The annotations of a policy, by key.
 pub(crate) fn annotations(policy: &ast::Policy) -> impl Iterator<Item = (String, &str)> {
     policy.annotations().map(|(key, annotation)| (key.to_string(), annotation.val.as_str()))
@@ -69,7 +83,7 @@ struct Text {
 /// # Errors
 ///
 /// All of Cedar's parse errors, duplicate or unfit ids, links of templates that don't exist, and exceeded limits.
-pub(crate) fn read_policies(pack: &Pack) -> Result<Vec<PackPolicy>, CompileErrors> {
+pub(crate) fn read_policies(pack: &Pack) -> Result<PackPolicies, CompileErrors> {
     let mut errors = Vec::new();
     let mut texts = Vec::new();
     let mut links = Vec::new();
@@ -97,15 +111,15 @@ pub(crate) fn read_policies(pack: &Pack) -> Result<Vec<PackPolicy>, CompileError
         }
     }
     check_ids(&texts, &links)?;
-    let policies = link(texts, links)?;
-    let deep = policies.iter().filter(|policy| !is_within_depth(&policy.policy)).map(|policy| {
+    let read = link(texts, links)?;
+    let deep = read.policies.iter().filter(|policy| !is_within_depth(&policy.policy)).map(|policy| {
         let message = format!("the policy nests deeper than the limit `EXPR_DEPTH_MAX` of {EXPR_DEPTH_MAX}");
         let help =
             "a chain of operators such as `a || b || c` nests as deep as it is long: use a set, or several policies";
         policy.locate(CompileError::new(CompileErrorKind::Limit, message).with_help(help), None)
     });
     CompileErrors::check(deep)?;
-    Ok(policies)
+    Ok(read)
 }
 
 fn read_text(file: &SourceFile, texts: &mut Vec<Text>, errors: &mut Vec<CompileError>) {
@@ -243,9 +257,9 @@ fn check_ids(texts: &[Text], links: &[Link]) -> Result<(), CompileErrors> {
     CompileErrors::check(errors)
 }
 
-fn link(texts: Vec<Text>, links: Vec<Link>) -> Result<Vec<PackPolicy>, CompileErrors> {
+fn link(texts: Vec<Text>, links: Vec<Link>) -> Result<PackPolicies, CompileErrors> {
     let mut policies = Vec::new();
-    let mut templates = BTreeMap::new();
+    let mut templates: Vec<PackTemplate> = Vec::new();
     for Text { template, id, file } in texts {
         let template = template.new_id(PolicyID::from_string(&id));
         if template.is_static() {
@@ -255,12 +269,14 @@ fn link(texts: Vec<Text>, links: Vec<Link>) -> Result<Vec<PackPolicy>, CompileEr
             })?;
             policies.push(PackPolicy { id, policy: policy.into(), file });
         } else {
-            templates.insert(id, (Arc::new(template), file));
+            templates.push(PackTemplate { id, template: Arc::new(template), file });
         }
     }
     let mut errors = Vec::new();
+    let by_id: BTreeMap<&str, &PackTemplate> =
+        templates.iter().map(|template| (template.id.as_str(), template)).collect();
     for Link { template, id, values } in links {
-        let Some((body, file)) = templates.get(&template) else {
+        let Some(PackTemplate { template: body, file, .. }) = by_id.get(template.as_str()).copied() else {
             let message = format!("link `{id}` names the template `{template}`, which isn't there");
             errors.push(CompileError::new(CompileErrorKind::Parse, message).with_policy(id));
             continue;
@@ -274,46 +290,66 @@ fn link(texts: Vec<Text>, links: Vec<Link>) -> Result<Vec<PackPolicy>, CompileEr
         }
     }
     CompileErrors::check(errors)?;
-    Ok(policies)
+    Ok(PackPolicies { policies, templates })
 }
 
-/// Validates each policy strictly, with Cedar's own messages, and gives Cedar's warnings.
+/// Validates each policy and template strictly, with Cedar's own messages, and gives Cedar's warnings.
 ///
 /// # Errors
 ///
-/// All validation errors of all policies.
-pub(crate) fn validate(schema: &Schema, policies: &[PackPolicy]) -> Result<Vec<Diagnostic>, CompileErrors> {
-    let validator = Validator::new(schema.cedar.clone());
-    let mut errors = Vec::new();
-    let mut warnings = Vec::new();
-    for policy in policies {
+/// All validation errors of all of them.
+pub(crate) fn validate(schema: &Schema, read: &PackPolicies) -> Result<Vec<Diagnostic>, CompileErrors> {
+    let mut validation =
+        Validation { validator: Validator::new(schema.cedar.clone()), errors: vec![], warnings: vec![] };
+    for PackTemplate { id, template, file } in &read.templates {
         let mut set = ast::PolicySet::new();
-        if set.add(policy.policy.clone()).is_err() {
-            errors.push(
-                CompileError::new(CompileErrorKind::Internal, "a policy can't be validated").with_policy(&policy.id),
-            );
-            continue;
-        }
-        let diagnose = |severity, cedar: &dyn miette::Diagnostic| {
-            let diagnostic = Diagnostic::from_cedar(severity, cedar, policy.file.as_ref());
-            // Cedar begins its messages with the id, which stands elsewhere here.
-            let prefix = format!("for policy `{}`, ", policy.policy.template().id());
-            let message = diagnostic.message().strip_prefix(&prefix).map(str::to_owned);
-            let diagnostic =
-                message.into_iter().fold(diagnostic, |diagnostic, message| diagnostic.with_message(&message));
-            diagnostic.with_policy(policy.id.clone())
-        };
-        let (found_errors, found_warnings) =
-            validator.validate(&set, ValidationMode::Strict).into_errors_and_warnings();
-        errors.extend(found_errors.map(|error| {
-            CompileError::from_diagnostic(CompileErrorKind::Validation, diagnose(Severity::Error, &error))
-        }));
-        warnings.extend(found_warnings.map(|warning| diagnose(Severity::Warning, &warning)));
+        let added = set.add_template(template.as_ref().clone()).is_ok();
+        validation.validate(added.then_some(&set), id, &[template.id()], file.as_ref());
     }
+    // A link is validated with its template, whose faults were just told.
+    CompileErrors::check(std::mem::take(&mut validation.errors))?;
+    for PackPolicy { id, policy, file } in &read.policies {
+        let mut set = ast::PolicySet::new();
+        let added = set.add(policy.clone()).is_ok();
+        validation.validate(added.then_some(&set), id, &[policy.id(), policy.template().id()], file.as_ref());
+    }
+    let Validation { errors, mut warnings, .. } = validation;
     CompileErrors::check(errors)?;
     warnings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     warnings.dedup();
     Ok(warnings)
+}
+
+struct Validation {
+    validator: Validator,
+    errors: Vec<CompileError>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Validation {
+    /// Validates a set made for the policy or template `id`, which Cedar's messages call by one of `names`.
+    fn validate(&mut self, set: Option<&ast::PolicySet>, id: &str, names: &[&PolicyID], file: Option<&SourceFile>) {
+        let Some(set) = set else {
+            let error =
+                CompileError::new(CompileErrorKind::Internal, "fault of the compiler: a policy can't be validated");
+            self.errors.push(error.with_policy(id));
+            return;
+        };
+        let diagnose = |severity, cedar: &dyn miette::Diagnostic| {
+            let diagnostic = Diagnostic::from_cedar(severity, cedar, file);
+            // Cedar begins its messages with the id, which stands elsewhere here.
+            let diagnostic = names
+                .iter()
+                .fold(diagnostic, |diagnostic, name| diagnostic.without_prefix(&format!("for policy `{name}`, ")));
+            diagnostic.with_policy(id)
+        };
+        let result = self.validator.validate(set, ValidationMode::Strict);
+        let (errors, warnings) = result.into_errors_and_warnings();
+        self.errors.extend(errors.map(|error| {
+            CompileError::from_diagnostic(CompileErrorKind::Validation, diagnose(Severity::Error, &error))
+        }));
+        self.warnings.extend(warnings.map(|warning| diagnose(Severity::Warning, &warning)));
+    }
 }
 
 /// Whether the condition nests at most [`EXPR_DEPTH_MAX`] deep. Doesn't recurse itself.

@@ -314,25 +314,20 @@ impl Lowering<'_> {
 }
 
 /// `then`, after `errors` were evaluated.
-pub(super) fn checked(errors: Vec<Expr>, then: Tree) -> Tree {
-    if errors.is_empty() { then } else { Tree::Check(Box::new(evaluated(errors)), Box::new(then)) }
-}
-
-/// True, after all of `errors` were evaluated.
-fn evaluated(mut errors: Vec<Expr>) -> Expr {
+pub(super) fn checked(mut errors: Vec<Expr>, then: Tree) -> Tree {
     match errors.pop() {
-        Some(only) if errors.is_empty() => only_evaluated(only),
+        None => then,
+        Some(only) if errors.is_empty() => Tree::Check(Box::new(only), Box::new(then)),
         Some(last) => {
             errors.push(last);
-            all_of(errors.into_iter().map(only_evaluated).collect())
+            Tree::Check(Box::new(evaluated(errors)), Box::new(then))
         }
-        None => Expr::Bool(true),
     }
 }
 
-/// True, after `expr` was evaluated.
-fn only_evaluated(expr: Expr) -> Expr {
-    Expr::Check(Box::new(expr), Box::new(Expr::Bool(true)))
+/// True, after all of `errors` were evaluated.
+fn evaluated(errors: Vec<Expr>) -> Expr {
+    all_of(errors.into_iter().map(|expr| Expr::Check(Box::new(expr), Box::new(Expr::Bool(true)))).collect())
 }
 
 fn check_leaves(leaves: usize) -> Result<(), LowerError> {
