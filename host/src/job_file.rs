@@ -72,6 +72,7 @@
 
 mod entities;
 mod scalars;
+mod strict;
 mod table;
 mod typed;
 
@@ -143,7 +144,8 @@ fn parse(text: &str) -> Result<Json, JobFileError> {
     if text.len() > JOB_FILE_BYTES_MAX {
         return Err(JobFileError::TooLong { bytes: text.len() });
     }
-    serde_json::from_str(text).map_err(|error| JobFileError::Syntax {
+    let strict = serde_json::from_str::<strict::Strict>(text);
+    strict.map(|strict::Strict(json)| json).map_err(|error| JobFileError::Syntax {
         line: error.line(),
         column: error.column(),
         message: error.to_string(),
@@ -296,8 +298,8 @@ pub enum JobFileError {
         /// Its length.
         bytes: usize,
     },
-    /// It isn't JSON.
-    #[error("the job file isn't JSON: {message}")]
+    /// It isn't JSON, or an object in it has a member twice.
+    #[error("the job file can't be parsed: {message}")]
     Syntax {
         /// The line, from 1.
         line: usize,
