@@ -83,6 +83,7 @@ use std::sync::Arc;
 use exportgate_contract::types::{SchemaTypes, Type};
 use exportgate_contract::value::Value;
 use exportgate_contract::vocabulary::{APPROVAL_ATTRIBUTES, ENV, EXPORT, USAGE, Window, role};
+use serde_json::error::Category;
 use serde_json::{Map, Value as Json};
 
 use crate::approvals::{Approvals, ApprovalsSummary};
@@ -145,10 +146,11 @@ fn parse(text: &str) -> Result<Json, JobFileError> {
         return Err(JobFileError::TooLong { bytes: text.len() });
     }
     let strict = serde_json::from_str::<strict::Strict>(text);
-    strict.map(|strict::Strict(json)| json).map_err(|error| JobFileError::Syntax {
-        line: error.line(),
-        column: error.column(),
-        message: error.to_string(),
+    strict.map(|strict::Strict(json)| json).map_err(|error| match error.classify() {
+        Category::Data => JobFileError::Ambiguous { message: error.to_string() },
+        Category::Io | Category::Syntax | Category::Eof => {
+            JobFileError::Syntax { line: error.line(), column: error.column(), message: error.to_string() }
+        }
     })
 }
 
@@ -298,8 +300,14 @@ pub enum JobFileError {
         /// Its length.
         bytes: usize,
     },
-    /// It isn't JSON, or an object in it has a member twice.
-    #[error("the job file can't be parsed: {message}")]
+    /// An object in it has a member twice.
+    #[error("the job file is ambiguous: {message}")]
+    Ambiguous {
+        /// Which member, and where.
+        message: String,
+    },
+    /// It isn't JSON.
+    #[error("the job file isn't JSON: {message}")]
     Syntax {
         /// The line, from 1.
         line: usize,

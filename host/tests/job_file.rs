@@ -195,9 +195,9 @@ fn complaints_come_together_and_are_capped() {
 fn what_is_no_json_is_said_with_its_place() {
     let error = job_file::read(&schema().schema.types, "{\n \"job\": }").unwrap_err();
     assert!(matches!(error, JobFileError::Syntax { line: 2, .. }));
-    assert_eq!(error.to_string(), "the job file can't be parsed: expected value at line 2 column 9");
+    assert_eq!(error.to_string(), "the job file isn't JSON: expected value at line 2 column 9");
     let error = job_file::read(&schema().schema.types, "{\"env\": {\"ok\": true, \"ok\": false}}").unwrap_err();
-    assert_eq!(error.to_string(), "the job file can't be parsed: the member `ok` stands twice at line 1 column 25");
+    assert_eq!(error.to_string(), "the job file is ambiguous: the member `ok` stands twice at line 1 column 25");
     assert_eq!(read(&json!([])).unwrap_err().to_string(), "expected an object, found a list");
 }
 
