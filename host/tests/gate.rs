@@ -749,3 +749,29 @@ fn questions_are_bound_as_the_vocabulary_says() {
         "module `sample` binds `export` to other inputs than the gate states, or answers it on another axis"
     );
 }
+
+#[test]
+fn threads_share_a_gate() {
+    fn shared<T: Send + Sync>(gate: T) -> T {
+        gate
+    }
+    let mut guest = opened([forbid("day", "export", Test::Above("context.usage.customers24h", 40))]);
+    guest.windows = vec!["customers24h"];
+    let gate = shared(gate(&guest));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let gate = &gate;
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let id = format!("{thread}-{round}");
+                    let job = job_of(&id, "ana", &[&id], &["card"]);
+                    let decision = gate.evaluate_at(&job, NOW_MS);
+                    assert!(decision.is_allow(), "{:?}", decision.cause());
+                    gate.record(&job, &decision).unwrap();
+                }
+            });
+        }
+    });
+    let last = gate.evaluate_at(&job(&["one-more"]), NOW_MS);
+    assert_eq!((last.usage(), determining(&last)), (&[("customers24h".into(), 41)][..], vec!["day"]));
+}
