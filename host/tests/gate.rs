@@ -1,4 +1,10 @@
 //! The gate against guests made by hand: verdicts, rows, forms, tallies, windows, challenges, failures.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic: that is how it fails"
+)]
 
 #[path = "support/guest.rs"]
 mod guest;

@@ -1,4 +1,11 @@
 //! Job files: what they say, and what is said of those that don't fit the schema.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic: that is how it fails"
+)]
 
 #[path = "support/guest.rs"]
 mod guest;
@@ -88,7 +95,7 @@ fn a_job_file_says_what_it_shows() {
     assert_eq!((&*file.job.id, &file.job.agent), ("job-1", &uid("Agent", "ana")));
     let agent = file.job.entities.entity(&file.job.agent).unwrap();
     assert_eq!(agent.parents, [uid("Role", "support"), uid("Team", "a::b")]);
-    assert_eq!(agent.attributes[&*"risk"], Value::Long(5));
+    assert_eq!(agent.attributes["risk"], Value::Long(5));
     assert_eq!(file.job.entities.entity(&uid("Team", "a::b")).unwrap().parents, [uid("Vendor", "v")]);
     assert_eq!(file.job.customers.ids(), ["c-1".into(), "c-2".into()]);
     assert_eq!(file.job.customers.parents(0), [uid("Segment", "vip")]);
@@ -97,7 +104,7 @@ fn a_job_file_says_what_it_shows() {
     let summary = file.job.approvals.summary(0);
     assert_eq!((summary.distinct, summary.supervisor, summary.operator, summary.age_seconds), (2, true, false, 7));
     let Value::Record(env) = &file.job.env else { panic!("env is a record") };
-    assert_eq!(env[&*"destination"], Value::Entity(uid("Destination", "drive")));
+    assert_eq!(env["destination"], Value::Entity(uid("Destination", "drive")));
 }
 
 #[test]
@@ -228,12 +235,12 @@ fn values_of_all_types_are_read() {
         "ip": "10.0.0.0/8", "price": "12.5", "wait": "1h", "born": "2000-02-29", "colours": ["red", "blue", "red"], "note": ""
     }))
     .unwrap();
-    assert_eq!(values[&*"ip"], Value::Ip(Ip { address: 0x0a00_0000, prefix: 8, v6: false }));
-    assert_eq!(values[&*"price"], Value::Decimal(125_000));
-    assert_eq!(values[&*"wait"], Value::Duration(3_600_000));
-    assert_eq!(values[&*"born"], Value::Datetime(951_782_400_000));
+    assert_eq!(values["ip"], Value::Ip(Ip { address: 0x0a00_0000, prefix: 8, v6: false }));
+    assert_eq!(values["price"], Value::Decimal(125_000));
+    assert_eq!(values["wait"], Value::Duration(3_600_000));
+    assert_eq!(values["born"], Value::Datetime(951_782_400_000));
     let colour = |id: &str| Value::Entity(EntityUid::new("Export::Colour", id));
-    assert_eq!(values[&*"colours"], Value::set([colour("red"), colour("blue")]));
+    assert_eq!(values["colours"], Value::set([colour("red"), colour("blue")]));
     assert_eq!(read(json!({})).unwrap().len(), 0);
     let complaint = |attributes: Json| read(attributes).unwrap_err().to_string();
     assert_eq!(

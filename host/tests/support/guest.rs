@@ -503,7 +503,7 @@ fn schema(guest: &Guest) -> SchemaTypes {
     let ticket = ("ticket", Attribute { ty: entity("Ticket"), required: false });
     let tally = ("tally", required(longs(&guest.tallies)));
     let mut actions = vec![
-        action("export", None, "Job", with(&[tally.clone()])),
+        action("export", None, "Job", with(std::slice::from_ref(&tally))),
         action("include", None, "Customer", with(&[ticket.clone(), tally.clone()])),
     ];
     for reveal in ["reveal_plain", "reveal_partial", "reveal_token"] {
