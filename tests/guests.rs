@@ -1,6 +1,6 @@
 //! Guests of other making: each answers as it should, under the same limits; and what a guest can keep between exports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -95,10 +95,11 @@ fn the_interpreter_answers_the_cases_as_cedar_does() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Asks an interpreted pack about the jobs of a replay. Jobs that are decided alike are many: of each kind the first few are
+/// Asks an interpreted pack about the jobs of a replay, and the compiled one with `minimum-group` beside it. Jobs that are decided alike are many: of each kind the first few are
 /// asked, and of the rest a part.
 struct Compared {
     interpreted: Gate,
+    beside: Gate,
     kinds: Mutex<BTreeMap<String, usize>>,
     wrong: Mutex<Vec<String>>,
 }
@@ -127,7 +128,16 @@ impl Observer for Compared {
         let file = JobFile { job: job.clone(), now_ms: Some(now_ms), usage: windows.collect() };
         let interpreted = self.interpreted.evaluate_file(&file, now_ms);
         if shown(&interpreted) != shown(decision) {
-            let text = format!("job `{}`:\ncompiled: {}\ninterpreted: {}", job.id, shown(decision), shown(&interpreted));
+            let text =
+                format!("job `{}`:\ncompiled: {}\ninterpreted: {}", job.id, shown(decision), shown(&interpreted));
+            self.wrong.lock().unwrap().push(text);
+        }
+        // A module beside the base can only deny more, and this one only for its one reason.
+        let beside = self.beside.evaluate_file(&file, now_ms);
+        let own = |policy: &exportgate::PolicyInfo| policy.id() == "small-group";
+        let as_before = beside.verdict() == decision.verdict();
+        if !(as_before || *beside.verdict() == Verdict::Deny && beside.determining().any(own)) {
+            let text = format!("job `{}`:\nalone: {}\nbeside: {}", job.id, shown(decision), shown(&beside));
             self.wrong.lock().unwrap().push(text);
         }
     }
@@ -138,14 +148,24 @@ fn compiled_and_interpreted_support_desk_decide_each_replay_alike() {
     let engine = engine();
     let made = interpreter::interpret(&guests::core("cedar-interpreter"), &pack("support-desk")).unwrap();
     let module = Module::load(&engine, &made.component).unwrap_or_else(|e| panic!("{e}"));
+    let base = exportgate_compiler::compile(&pack("support-desk"), &CompileOptions::default()).unwrap();
+    let base = Module::load(&engine, &base.component).unwrap();
+    let beside = guest(&engine, "minimum-group");
     let compared = Compared {
         interpreted: gate(&engine, &[(&module, Isolation::Warm)]),
+        beside: gate(&engine, &[(&base, Isolation::Warm), (&beside, Isolation::Warm)]),
         kinds: Mutex::default(),
         wrong: Mutex::default(),
     };
-    replay::run(&guests::folder("support-desk"), None, &compared, &|_| {}).unwrap_or_else(|e| panic!("{}", e.message()));
+    replay::run(&guests::folder("support-desk"), None, &compared, &|_| {})
+        .unwrap_or_else(|e| panic!("{}", e.message()));
     let (kinds, wrong) = (compared.kinds.into_inner().unwrap(), compared.wrong.into_inner().unwrap());
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.iter().take(3).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.iter().take(3).cloned().collect::<Vec<_>>().join("\n")
+    );
     assert!(kinds.len() > 20, "the replays have only {} kinds of jobs", kinds.len());
 }
 
@@ -153,6 +173,25 @@ fn compiled_and_interpreted_support_desk_decide_each_replay_alike() {
 fn derived_files_of_guests_are_current() {
     for name in ["minimum-group", "hoarder"] {
         assert!(build::is_current(&guests::folder(name)).unwrap(), "{name}: run `exportgate build` on it");
+    }
+}
+
+#[test]
+fn guests_are_built_with_the_versions_of_the_workspace() {
+    let versions = |path: &str| {
+        let lock: toml::Table = toml::from_str(&bless::read(&workspace().join(path))).unwrap();
+        let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for package in lock["package"].as_array().unwrap() {
+            let text = |key: &str| package[key].as_str().unwrap().to_owned();
+            versions.entry(text("name")).or_default().insert(text("version"));
+        }
+        versions
+    };
+    let workspace = versions("Cargo.lock");
+    for (name, found) in versions("guest-policies/Cargo.lock") {
+        if let Some(known) = workspace.get(&name) {
+            assert!(found.is_subset(known), "`{name}`: the guests have {found:?}, the workspace has {known:?}");
+        }
     }
 }
 
@@ -167,8 +206,15 @@ fn check_cases(engine: &Engine, module: &Module, folder: &Path) {
         let decision = gate.evaluate_file(&file, 0);
         let expected = if case["expect"]["verdict"] == "allow" { Verdict::Allow } else { Verdict::Deny };
         let determining: Vec<&str> = decision.determining().map(exportgate::PolicyInfo::id).collect();
-        let expected_ids: Vec<&str> = case["expect"]["determining"].as_array().unwrap().iter().filter_map(|id| id.as_str()).collect();
-        assert_eq!((decision.verdict(), determining), (&expected, expected_ids), "{}: {}", path.display(), shown(&decision));
+        let expected_ids: Vec<&str> =
+            case["expect"]["determining"].as_array().unwrap().iter().filter_map(|id| id.as_str()).collect();
+        assert_eq!(
+            (decision.verdict(), determining),
+            (&expected, expected_ids),
+            "{}: {}",
+            path.display(),
+            shown(&decision)
+        );
     }
 }
 
@@ -227,8 +273,16 @@ fn a_small_group_denies_what_the_support_desk_allows() {
         let file = migration(&base, minors);
         let (alone, both) = (alone.evaluate_file(&file, 0), both.evaluate_file(&file, 0));
         assert!(alone.is_allow(), "{}", shown(&alone));
-        seen.insert(minors, (both.is_allow(), both.determining().map(|policy| policy.id().to_owned()).collect::<Vec<_>>()));
-        assert_eq!(both.tallies().iter().any(|(name, count)| &**name == "minor" && *count == minors), true, "{:?}", both.tallies());
+        seen.insert(
+            minors,
+            (both.is_allow(), both.determining().map(|policy| policy.id().to_owned()).collect::<Vec<_>>()),
+        );
+        assert_eq!(
+            both.tallies().iter().any(|(name, count)| &**name == "minor" && *count == minors),
+            true,
+            "{:?}",
+            both.tallies()
+        );
     }
     assert_eq!(seen[&4], (false, vec!["small-group".to_owned()]));
     assert!(seen[&0].0 && seen[&5].0, "{seen:?}");

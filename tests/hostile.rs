@@ -1,6 +1,11 @@
 //! Guests that misbehave: each ends in its exact error, the gate denies, and the next module on the same engine answers.
 
-use exportgate::{Engine, EngineConfig, Entities, Module, Request};
+use std::sync::Arc;
+
+use exportgate::{
+    Approvals, Cause, Customers, Engine, EngineConfig, Entities, Entity, Form, Gate, GateConfig, GateError, Isolation,
+    Job, MemoryWindows, Module, Request, Verdict,
+};
 use exportgate_contract::value::{EntityUid, Value};
 use exportgate_tests::bless;
 use exportgate_tests::hostile::Guest;
@@ -28,7 +33,7 @@ fn end(engine: &Engine, bytes: &[u8]) -> String {
     match module.authorize(&request(), &Entities::default()) {
         Err(error) => format!("evaluate: {error}"),
         Ok(response) => {
-            let ids = |ids: &[std::sync::Arc<str>]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let ids = |ids: &[Arc<str>]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let decision = format!("{:?}", response.decision).to_lowercase();
             format!("answers: {decision} by [{}], erring [{}]", ids(&response.determining), ids(&response.erring))
         }
@@ -54,6 +59,67 @@ fn each_hostile_guest_ends_in_its_error() {
         assert!(next.is_ok(), "after {} the next ask fails: {next:?}", guest.name());
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The gate over these modules, the first of them the base.
+fn gate(engine: &Engine, modules: &[&Module]) -> Result<Gate, GateError> {
+    let config = GateConfig { engine: config(), ..GateConfig::default() };
+    Gate::new(engine, config, modules.iter().map(|module| (*module).clone()).collect(), Arc::new(MemoryWindows::new()))
+}
+
+fn job() -> Job {
+    let agent = EntityUid::new("Export::Agent", "ana");
+    Job {
+        id: "job".into(),
+        agent: agent.clone(),
+        fields: ["customer.email".into()].into(),
+        customers: Customers::new(["customer-1"]).unwrap(),
+        env: Value::record([] as [(&str, Value); 0]),
+        approvals: Approvals::none(),
+        entities: Arc::new(Entities::new([Entity::new(agent)]).unwrap()),
+    }
+}
+
+#[test]
+fn the_gate_denies_with_each_hostile_guest() {
+    let engine = Engine::new(&config()).unwrap();
+    let guests = Guest::load_all();
+    let good = guests.iter().find(|guest| guest.name() == "answer_to_a_job").expect("the good guest");
+    let good = Module::load(&engine, &good.bytes()).unwrap();
+    let alone = gate(&engine, &[&good]).unwrap();
+    let mut asked = 0;
+    for guest in guests.iter().filter(|guest| guest.name() != "answer_to_a_job") {
+        // What isn't loaded can't be asked: there is no gate, and so no export.
+        let Ok(module) = Module::load(&engine, &guest.bytes()) else { continue };
+        for modules in [vec![&module], vec![&module, &good], vec![&good, &module]] {
+            let Ok(gate) = gate(&engine, &modules) else { continue };
+            let decision = gate.evaluate(&job());
+            assert_eq!(*decision.verdict(), Verdict::Deny, "{}", guest.name());
+            assert!(!decision.includes(0) && decision.form(0, 0) == Form::Suppressed, "{}", guest.name());
+            assert!(matches!(decision.cause(), Some(Cause::Module { .. })), "{}: {:?}", guest.name(), decision.cause());
+            asked += 1;
+        }
+        let next = alone.evaluate(&job());
+        assert!(next.is_allow() && next.form(0, 0) == Form::Plain, "after {}: {next:?}", guest.name());
+    }
+    assert!(asked > 150, "{asked} gates say little");
+}
+
+#[test]
+fn a_fresh_instance_remembers_nothing() {
+    let engine = Engine::new(&config()).unwrap();
+    let bytes = Guest::load_all().into_iter().find(|guest| guest.name() == "answer_remembers").unwrap().bytes();
+    let module = Module::load(&engine, &bytes).unwrap();
+    let ask = |module: &Module| module.authorize(&request(), &Entities::default());
+    for _ in 0..3 {
+        assert!(ask(&module).unwrap().determining.is_empty());
+    }
+    // What pinning a module as warm gives up: its memory outlives the call. The changed answer no longer fits.
+    let warm = module.with_isolation(Isolation::Warm);
+    assert!(ask(&warm).unwrap().determining.is_empty());
+    assert!(ask(&warm).is_err(), "the instance wasn't kept");
+    // And after a failure it is a new one.
+    assert!(ask(&warm).unwrap().determining.is_empty());
 }
 
 /// xorshift: a few random bytes need no crate.

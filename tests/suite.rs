@@ -1,6 +1,8 @@
 //! Every test that runs policies: one binary, so that Wasmtime and Cedar are linked once.
 
 mod conformance;
+mod determinism;
 mod guests;
 mod hostile;
 mod job_texts;
+mod replay;

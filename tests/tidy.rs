@@ -252,11 +252,16 @@ fn the_compiler_touches_nothing_that_varies() {
     assert_none(&wrong);
 }
 
+/// Whether a file is an expression that a guest includes as data, written by `exportgate build`.
+fn is_included(path: &str) -> bool {
+    path.starts_with("guest-policies/") && path.ends_with("/manifest.rs") && !path.contains("/src/")
+}
+
 #[test]
 fn source_files_look_as_they_should() {
     let mut wrong = Vec::new();
     for (path, text) in sources("rs") {
-        if !text.starts_with("//! ") {
+        if !text.starts_with("//! ") && !is_included(&path) {
             wrong.push(format!("{path}: the first line must be `//!` and state the file's one job"));
         }
         let name = path.rsplit('/').next().unwrap_or_default();

@@ -118,7 +118,12 @@ impl<'a> InterpretedCase<'a> {
     /// # Errors
     ///
     /// The message of the tool or of the host.
-    pub fn new(interpreter: &'a Interpreter, engine: &Engine, case: &Case, data: &Rc<CaseData>) -> Result<Self, String> {
+    pub fn new(
+        interpreter: &'a Interpreter,
+        engine: &Engine,
+        case: &Case,
+        data: &Rc<CaseData>,
+    ) -> Result<Self, String> {
         let pack = Pack::bare("case", &case.schema, &case.policies);
         let (manifest, pack) = interpreter::prepare(&pack).map_err(|e| format!("prepare: {e}"))?;
         let core = wat::parse_str(MUTE).map_err(|e| e.to_string())?;
@@ -131,7 +136,8 @@ impl<'a> InterpretedCase<'a> {
     fn ask(&self, request: &Request) -> Result<Answer, String> {
         let (_, exchanges) = self.frames.authorize_traced(request, &self.entities).map_err(|e| e.to_string())?;
         let [exchange] = exchanges.as_slice() else { return Err("expected one call".to_owned()) };
-        let answer = self.interpreter.evaluate(&self.pack, &exchange.frame).map_err(|e| format!("interpreter: {e:#}"))?;
+        let answer =
+            self.interpreter.evaluate(&self.pack, &exchange.frame).map_err(|e| format!("interpreter: {e:#}"))?;
         read(self.frames.manifest(), &answer)
     }
 }
@@ -157,7 +163,10 @@ fn read(manifest: &Manifest, answer: &[u32]) -> Result<Answer, String> {
     }
     let policies = |indexes: &[u32], effect: Option<Effect>| -> BTreeSet<String> {
         let policies = indexes.iter().map(|index| &manifest.policies[*index as usize]);
-        policies.filter(|policy| effect.is_none_or(|effect| policy.effect == effect)).map(|policy| policy.id.clone()).collect()
+        policies
+            .filter(|policy| effect.is_none_or(|effect| policy.effect == effect))
+            .map(|policy| policy.id.clone())
+            .collect()
     };
     let erring = policies(&rest[satisfied..satisfied + erring], None);
     let forbids = policies(&rest[..satisfied], Some(Effect::Forbid));

@@ -11,3 +11,4 @@ pub mod generate;
 pub mod guests;
 pub mod hostile;
 pub mod interpret;
+pub mod replay;

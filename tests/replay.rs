@@ -1,0 +1,22 @@
+//! Every question of every replay, asked of cedar-policy too.
+
+use exportgate_cli::replay;
+use exportgate_tests::bless::{read, workspace};
+use exportgate_tests::replay::Judge;
+
+#[test]
+fn every_question_is_answered_as_cedar_does() {
+    let pack = workspace().join("guest-policies/support-desk");
+    let table: toml::Table = read(&pack.join("pack.toml")).parse().unwrap();
+    let policies: Vec<String> =
+        table["policies"].as_array().unwrap().iter().map(|path| read(&pack.join(path.as_str().unwrap()))).collect();
+    let judge = Judge::new(&read(&pack.join("schema.cedarschema")), &policies.concat()).unwrap();
+    let outcome = replay::run(&pack, None, &judge, &|_| {}).unwrap_or_else(|e| panic!("{e:?}"));
+    let found = judge.found();
+    println!("{} decisions, {} questions, {} of them distinct", found.decisions, found.questions, found.distinct);
+    assert!(found.wrong.is_empty(), "\n{}", found.wrong.join("\n"));
+    let decisions = outcome.incidents.iter().map(|incident| incident.decisions).sum::<u64>()
+        + outcome.honest.iter().map(|honest| honest.decisions).sum::<u64>();
+    assert_eq!(found.decisions, decisions, "some decisions weren't seen");
+    assert!(found.distinct > 1_000, "{} distinct questions say little", found.distinct);
+}
