@@ -40,30 +40,31 @@ pub enum CompileErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileError {
     kind: CompileErrorKind,
-    diagnostic: Diagnostic,
+    /// Boxed, since every result carries it and most results are good.
+    diagnostic: Box<Diagnostic>,
 }
 
 impl CompileError {
     pub(crate) fn new(kind: CompileErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, diagnostic: Diagnostic::new(Severity::Error, message) }
+        Self::from_diagnostic(kind, Diagnostic::new(Severity::Error, message))
     }
 
     pub(crate) fn from_diagnostic(kind: CompileErrorKind, diagnostic: Diagnostic) -> Self {
-        Self { kind, diagnostic }
+        Self { kind, diagnostic: Box::new(diagnostic) }
     }
 
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.diagnostic = self.diagnostic.with_help(help);
+        *self.diagnostic = self.diagnostic.with_help(help);
         self
     }
 
     pub(crate) fn with_policy(mut self, policy_id: impl Into<String>) -> Self {
-        self.diagnostic = self.diagnostic.with_policy(policy_id);
+        *self.diagnostic = self.diagnostic.with_policy(policy_id);
         self
     }
 
     pub(crate) fn with_place(mut self, file: &SourceFile, start: usize, end: usize) -> Self {
-        self.diagnostic = self.diagnostic.with_place(file, start, end);
+        *self.diagnostic = self.diagnostic.with_place(file, start, end);
         self
     }
 

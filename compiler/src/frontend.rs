@@ -27,7 +27,7 @@ use crate::frontend::tables::Tables;
 use crate::frontend::typed::Environment;
 use crate::ir::{Expr, PolicyIdx, Program, Question};
 use crate::manifest::Origin;
-use crate::pack::{Pack, Vocabulary};
+use crate::pack::{Pack, Vocabulary, format_of};
 
 /// Bytes of the stack on which a pack is compiled, 256 MiB, of which only what is used is ever backed by memory: Cedar's
 /// parser and the destructors of what it makes recurse as deep as [`text::NESTING_MAX`] and [`text::POLICY_BYTES_MAX`]
@@ -63,7 +63,7 @@ pub(crate) fn with_stack<T: Send>(work: impl FnOnce() -> Result<T, CompileErrors
 pub(crate) fn lower_pack(pack: &Pack) -> Result<Lowered, CompileErrors> {
     let mut errors = Vec::new();
     let mut keep = |found: CompileErrors| errors.extend(found);
-    let schema = schema::read_schema(&pack.schema, pack.schema_format).map_err(&mut keep).ok();
+    let schema = schema::read_schema(&pack.schema, format_of(&pack.schema)).map_err(&mut keep).ok();
     let read = policies::read_policies(pack).map_err(&mut keep).ok();
     let (Some(schema), Some(read)) = (schema, read) else {
         return Err(CompileErrors::collect(errors).unwrap_or_else(|| internal("an error was lost")));

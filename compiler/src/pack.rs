@@ -41,9 +41,7 @@ pub struct Pack {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) schema: SourceFile,
-    pub(crate) schema_format: Format,
     pub(crate) policies: Vec<SourceFile>,
-    pub(crate) policy_format: Format,
     pub(crate) links: Option<SourceFile>,
     pub(crate) catalogue: Option<SourceFile>,
     pub(crate) vocabulary: Vocabulary,
@@ -79,9 +77,7 @@ impl Pack {
         Ok(Self {
             name: table.name,
             version: table.version,
-            schema_format: format_of(&schema),
             schema,
-            policy_format: policies.first().map_or(Format::Cedar, format_of),
             policies,
             links,
             catalogue,
@@ -115,9 +111,7 @@ impl Pack {
             name: name.to_owned(),
             version: "0.0.0".to_owned(),
             schema: schema_file,
-            schema_format: schema.0,
             policies: vec![policy_file],
-            policy_format: policies.0,
             links,
             catalogue: None,
             vocabulary: Vocabulary::None,
@@ -243,7 +237,8 @@ fn check_names(table: &PackTable) -> Result<(), (&'static str, CompileError)> {
     Ok(())
 }
 
-fn format_of(file: &SourceFile) -> Format {
+/// The syntax of a schema or policies: files that end in `.json` are JSON.
+pub(crate) fn format_of(file: &SourceFile) -> Format {
     if file.path().ends_with(".json") { Format::Json } else { Format::Cedar }
 }
 

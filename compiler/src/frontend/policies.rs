@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{CompileError, CompileErrorKind, CompileErrors};
 use crate::frontend::schema::Schema;
 use crate::frontend::text;
-use crate::pack::{Format, Pack, Vocabulary};
+use crate::pack::{Format, Pack, Vocabulary, format_of};
 use crate::source::SourceFile;
 
 /// Levels of an expression as Cedar nests it; `a && b && c` has two. Everything after parsing recurses at most so deep.
@@ -88,7 +88,7 @@ pub(crate) fn read_policies(pack: &Pack) -> Result<PackPolicies, CompileErrors> 
     let mut texts = Vec::new();
     let mut links = Vec::new();
     for file in &pack.policies {
-        match pack.policy_format {
+        match format_of(file) {
             Format::Cedar => read_text(file, &mut texts, &mut errors),
             Format::Json => read_json(file, &mut texts, &mut links, &mut errors),
         }
@@ -123,7 +123,7 @@ pub(crate) fn read_policies(pack: &Pack) -> Result<PackPolicies, CompileErrors> 
 }
 
 fn read_text(file: &SourceFile, texts: &mut Vec<Text>, errors: &mut Vec<CompileError>) {
-    if let Err(error) = text::check_text(file, text::POLICY_BYTES_MAX) {
+    if let Err(error) = text::check_text(file, text::Text::Policies) {
         errors.push(error);
         return;
     }

@@ -1,6 +1,7 @@
 //! Bounds the text of policies and schemas before Cedar's parser, which recurses without a check, sees it.
 
 use crate::error::{CompileError, CompileErrorKind};
+use crate::pack::FILE_BYTES_MAX;
 use crate::source::SourceFile;
 
 /// Nesting of brackets and `if` in one policy or schema: Cedar's parser recurses once for each. Twice what anybody was
@@ -10,10 +11,23 @@ pub(crate) const NESTING_MAX: usize = 256;
 /// Bytes of one policy, 256 KiB: Cedar nests `a && b && c` as deep as it is long.
 pub(crate) const POLICY_BYTES_MAX: usize = 256 << 10;
 
+/// What a text holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// Policies.
+    Policies,
+    /// A schema.
+    Schema,
+}
+
 /// Checks the nesting of `file` and the length of each of its statements.
 ///
 /// Brackets within strings and comments don't count. A text that isn't well-formed is left to Cedar's parser.
-pub(crate) fn check_text(file: &SourceFile, statement_bytes_max: usize) -> Result<(), CompileError> {
+pub(crate) fn check_text(file: &SourceFile, text: Text) -> Result<(), CompileError> {
+    let (is_schema, statement_bytes_max) = match text {
+        Text::Policies => (false, POLICY_BYTES_MAX),
+        Text::Schema => (true, FILE_BYTES_MAX),
+    };
     let mut scanner = Scanner { file, statement_bytes_max, ifs: Vec::new(), open_ifs: 0, statement: 0 };
     let mut rest = file.text().char_indices().peekable();
     while let Some((at, c)) = rest.next() {
@@ -33,6 +47,9 @@ pub(crate) fn check_text(file: &SourceFile, statement_bytes_max: usize) -> Resul
                 while rest.next_if(|(_, c)| *c != '\n').is_some() {}
             }
             '(' | '[' | '{' => scanner.open(at)?,
+            // In a schema only `Set<` uses these; in a policy they are operators, and don't nest.
+            '<' if is_schema => scanner.open(at)?,
+            '>' if is_schema => scanner.close(),
             ')' | ']' | '}' => scanner.close(),
             ';' if scanner.ifs.is_empty() => scanner.end(at),
             c if c.is_ascii_alphabetic() || c == '_' => {
