@@ -12,10 +12,10 @@
 //!     WindowKind,
 //! };
 //!
-//! // Once a process. This module permits support agents, for up to 60 customers in 24 hours.
+//! // Once a process. This module (here as text) permits support agents, for up to 60 customers in 24 hours.
 //! let config = GateConfig { windows: [WindowKind::Customers].into(), ..GateConfig::default() };
 //! let engine = Engine::new(&config.engine)?;
-//! let module = Module::load(&engine, &std::fs::read("tests/data/front_page.wasm")?)?;
+//! let module = Module::load(&engine, &wat::parse_file("tests/data/front_page.wat")?)?;
 //! let gate = Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new()))?;
 //!
 //! // Once an export.
