@@ -167,11 +167,10 @@ pub fn compare(expect: &Expect, job: &Job, decision: &Decision) -> Vec<Differenc
         Verdict::Deny => ExpectedVerdict::Deny,
         Verdict::Challenge(_) => ExpectedVerdict::Challenge,
     };
-    let because = match decision.cause() {
-        Some(cause) => format!(" ({cause})"),
-        None => String::new(),
-    };
-    same("verdict", expect.verdict.name().to_owned(), format!("{}{because}", verdict.name()));
+    if verdict != expect.verdict {
+        let because = decision.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        same("verdict", expect.verdict.name().to_owned(), format!("{}{because}", verdict.name()));
+    }
     let determining = decision.determining().map(|policy| policy.id().to_owned()).collect();
     if let Some(expected) = &expect.determining {
         same("determining", names(expected), names(&determining));

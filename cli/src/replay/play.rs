@@ -5,10 +5,12 @@
 //! what got out over the whole time. A challenge lets a thief take nothing, since nobody approves; honest work that is
 //! challenged is hindered.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use exportgate::{
-    Approvals, ApprovalsSummary, Cause, Column, Customers, CustomersError, Decision, Entities, Entity, Form, Gate, Job, Verdict,
+    Approvals, ApprovalsSummary, Cause, Column, Customers, CustomersError, Decision, Entities, Entity, Form, Gate, Job,
+    Verdict,
 };
 use exportgate_contract::limits::CUSTOMERS_PER_JOB_MAX;
 use exportgate_contract::manifest::{Effect, Manifest};
@@ -29,6 +31,9 @@ const ELSEWHERE: &str = "elsewhere";
 const SELF_MADE_MINUTES: i64 = 10;
 
 const MINUTE_MS: i64 = 60_000;
+
+/// How the id of each customer begins; the number follows, from 1.
+const CUSTOMER_PREFIX: &str = "customer-";
 
 /// Sees each decision of a replay, with the job and the gate that decided it: for tests that ask somebody else too.
 pub trait Observer: Sync {
@@ -211,8 +216,13 @@ impl<'a> Play<'a> {
     }
 
     fn people(&self, places: std::ops::Range<u64>) -> Result<Customers, CustomersError> {
-        let mut customers =
-            Customers::new(places.clone().map(|place| format!("customer-{}", place.saturating_add(1))))?;
+        let mut text = String::from(CUSTOMER_PREFIX);
+        let mut customers = Customers::new(places.clone().map(|place| {
+            // NB: writing to a string can't fail.
+            text.truncate(CUSTOMER_PREFIX.len());
+            let _ = write!(text, "{}", place.saturating_add(1));
+            Arc::<str>::from(text.as_str())
+        }))?;
         let crowd = &self.crowd;
         let declared = self.schema.entities.get(CUSTOMER).map(|customer| &customer.attributes);
         for (name, attribute) in declared.into_iter().flatten() {
@@ -250,7 +260,7 @@ impl<'a> Play<'a> {
                 Ticket::SelfMade => ("agent", "self", SELF_MADE_MINUTES),
             };
             let stated = [
-                ("customer", Fact::Entity(EntityUid::new(CUSTOMER, format!("customer-{number}")))),
+                ("customer", Fact::Entity(EntityUid::new(CUSTOMER, format!("{CUSTOMER_PREFIX}{number}")))),
                 ("assignee", Fact::Entity(agent.clone())),
                 ("openedBy", Fact::Text(opened_by)),
                 ("assignedBy", Fact::Text(assigned_by)),
