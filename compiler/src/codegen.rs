@@ -8,6 +8,7 @@
 //! to the list of erring ones; then the outcome is interned ([`runtime`]).
 
 mod arith;
+mod cells;
 mod code;
 mod composite;
 mod evaluate;

@@ -32,6 +32,12 @@ const EDGES: [i64; 21] = [
     i64::MAX,
 ];
 
+/// An operator of two numbers.
+type Operator = fn(Expr, Expr) -> Expr;
+
+/// What Rust says of it.
+type Checked = fn(i64, i64) -> Option<i64>;
+
 /// Compares an operator of two numbers with Rust's checked one, on all pairs of edges.
 fn check_binary(operator: impl Fn(Expr, Expr) -> Expr, checked: impl Fn(i64, i64) -> Option<i64>) {
     let mut b = Builder::default();
@@ -131,7 +137,7 @@ fn constants_are_computed_as_the_guest_computes_them() {
     let b = Builder::default();
     let mut conditions = Vec::new();
     let mut expected = Vec::new();
-    let operators: [(fn(Expr, Expr) -> Expr, fn(i64, i64) -> Option<i64>); 3] = [
+    let operators: [(Operator, Checked); 3] = [
         (|x, y| Expr::Add(x.into(), y.into(), Type::Long), i64::checked_add),
         (|x, y| Expr::Subtract(x.into(), y.into(), Type::Long), i64::checked_sub),
         (|x, y| Expr::Multiply(x.into(), y.into()), i64::checked_mul),
