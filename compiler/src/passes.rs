@@ -21,6 +21,11 @@ pub struct Passes {
     pub states: bool,
 }
 
+impl Passes {
+    /// None of them: the plain program, which optimised ones are compared with.
+    pub const NONE: Self = Self { fold: false, states: false };
+}
+
 impl Default for Passes {
     /// All of them.
     fn default() -> Self {

@@ -28,7 +28,7 @@ enum Answer {
 use Answer::{Errs, Fails, Holds};
 
 /// No passes beyond the necessary.
-const PLAIN: Passes = Passes { fold: false, states: false };
+const PLAIN: Passes = Passes::NONE;
 
 /// Asks a policy with one condition over job facts, with and without optimising passes; both must agree.
 fn ask(builder: &Builder, condition: &Expr, cells: &[Cell]) -> Answer {
