@@ -7,6 +7,7 @@ mod policies;
 pub(crate) mod schema;
 mod tables;
 mod text;
+mod type_size;
 mod typed;
 pub(crate) mod values;
 mod vocabulary;

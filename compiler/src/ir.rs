@@ -43,7 +43,7 @@ pub struct Program {
     pub inputs: Vec<Input>,
     /// The expressions that facts are made of; each names only terms before it.
     pub terms: Vec<Term>,
-    /// The facts, in any order of axes; codegen needs them sorted by axis, which [`crate::passes::finish`] does.
+    /// The facts, in any order of axes; codegen needs them sorted by axis, which the pass `finish` does.
     pub facts: Vec<Fact>,
     /// The questions, sorted by action, principal type and resource type.
     pub questions: Vec<Question>,

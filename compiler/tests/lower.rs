@@ -103,9 +103,11 @@ mod tests {
             format!("(if {} in {} then {rest} else principal.boss)", choice(30), choice(30))
         });
         check_limit("COPIED_NODES_MAX", SCHEMA, &permit(&format!("{} in {deep}", choice(30))));
-        let doubled: String = (1..18).map(|i| format!("type T{i} = {{a: T{0}, b: T{0}}};", i - 1)).collect();
-        let schema = SCHEMA.replace("n: Long", "n: T17");
+        let doubled: String = (1..30).map(|i| format!("type T{i} = {{a: T{0}, b: T{0}}};", i - 1)).collect();
+        let schema = SCHEMA.replace("n: Long", "n: T29");
         check_limit("TYPE_PARTS_MAX", &format!("type T0 = {{a: Long}};{doubled}{schema}"), permit_all);
+        let chain: String = (1..10_000).map(|i| format!("type T{i} = {{a: T{}}};", i - 1)).collect();
+        check_limit("VALUE_DEPTH_MAX", &format!("type T0 = {{a: Long}};{chain}{SCHEMA}"), permit_all);
         let nested = format!("{}Long{}", "{a: ".repeat(40), "}".repeat(40));
         check_limit("VALUE_DEPTH_MAX", &SCHEMA.replace("n: Long", &format!("n: {nested}")), permit_all);
     }

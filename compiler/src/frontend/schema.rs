@@ -5,21 +5,17 @@ use std::sync::Arc;
 
 use cedar_policy_core::ast;
 use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::validator::json_schema::Fragment;
 use cedar_policy_core::validator::types::{Attributes, BoolType, EntityKind, Type as CedarType};
-use cedar_policy_core::validator::{ValidatorEntityTypeKind, ValidatorSchema};
-use exportgate_contract::limits::VALUE_DEPTH_MAX;
+use cedar_policy_core::validator::{ValidatorEntityTypeKind, ValidatorSchema, ValidatorSchemaFragment};
 use exportgate_contract::types::{Action, Attribute, EntityType, SchemaTypes, Type};
 use exportgate_contract::value::EntityUid;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{CompileError, CompileErrorKind, CompileErrors};
-use crate::frontend::text;
+use crate::frontend::{text, type_size};
 use crate::pack::Format;
 use crate::source::SourceFile;
-
-/// Parts (attributes, members) that all types of a schema have together, common types written out: a schema of a few lines
-/// can double them with each line.
-pub(crate) const TYPE_PARTS_MAX: usize = 1 << 16;
 
 /// A schema, as Cedar sees it and as plain data.
 pub(crate) struct Schema {
@@ -41,29 +37,26 @@ pub(crate) fn read_schema(file: &SourceFile, format: Format) -> Result<Schema, C
         ))
     };
     let extensions = Extensions::all_available();
-    let (cedar, warnings) = match format {
+    let (fragment, warnings) = match format {
         Format::Cedar => {
             text::check_text(file, text::Text::Schema)?;
-            let (schema, warnings) =
-                ValidatorSchema::from_cedarschema_str(file.text(), extensions).map_err(|error| {
-                    use cedar_policy_core::validator::CedarSchemaError;
-                    let kind = match &error {
-                        CedarSchemaError::Schema(_) => CompileErrorKind::Schema,
-                        _ => CompileErrorKind::Parse,
-                    };
-                    fail(kind, &error)
-                })?;
-            let warnings = warnings
-                .map(|warning| Diagnostic::from_cedar(Severity::Warning, &warning, Some(file)))
-                .collect::<Vec<_>>();
-            (schema, warnings)
+            let (fragment, warnings) = Fragment::from_cedarschema_str(file.text(), extensions)
+                .map_err(|error| fail(CompileErrorKind::Parse, &error))?;
+            let warnings =
+                warnings.map(|warning| Diagnostic::from_cedar(Severity::Warning, &warning, Some(file))).collect();
+            (fragment, warnings)
         }
         Format::Json => {
-            let schema = ValidatorSchema::from_json_str(file.text(), extensions)
-                .map_err(|error| fail(CompileErrorKind::Schema, &error))?;
-            (schema, Vec::new())
+            let fragment =
+                Fragment::from_json_str(file.text()).map_err(|error| fail(CompileErrorKind::Parse, &error))?;
+            (fragment, Vec::new())
         }
     };
+    type_size::check_types(&fragment).map_err(|error| error.with_place(file, 0, 0))?;
+    let fragment = ValidatorSchemaFragment::from_schema_fragment(fragment)
+        .map_err(|error| fail(CompileErrorKind::Schema, &error))?;
+    let cedar = ValidatorSchema::from_schema_fragments([fragment], extensions)
+        .map_err(|error| fail(CompileErrorKind::Schema, &error))?;
     if let Err(error) = cedar.check_complete() {
         let mut error = fail(CompileErrorKind::Unsupported, &error);
         error = error
@@ -109,37 +102,6 @@ pub(crate) fn value_type(ty: &CedarType) -> Option<Type> {
     })
 }
 
-/// Counts the parts of a type, and stops at the first limit exceeded: [`TYPE_PARTS_MAX`], and [`VALUE_DEPTH_MAX`], to which
-/// values are held too.
-fn measure(ty: &CedarType, depth: usize, parts: &mut usize) -> Result<(), CompileError> {
-    let fail = |message| Err(CompileError::new(CompileErrorKind::Limit, message));
-    *parts = parts.saturating_add(1);
-    if *parts > TYPE_PARTS_MAX {
-        return fail(format!(
-            "the types of the schema have more parts than the limit `TYPE_PARTS_MAX` of {TYPE_PARTS_MAX}"
-        ));
-    }
-    if depth > VALUE_DEPTH_MAX {
-        return fail(format!(
-            "a type of the schema nests deeper than the limit `VALUE_DEPTH_MAX` of {VALUE_DEPTH_MAX}"
-        ));
-    }
-    let below = depth.saturating_add(1);
-    match ty {
-        CedarType::Set { element_type: Some(of) } => measure(of, below, parts),
-        CedarType::Record { attrs, .. } => {
-            attrs.iter().try_for_each(|(_, attribute)| measure(&attribute.attr_type, below, parts))
-        }
-        CedarType::Set { element_type: None }
-        | CedarType::Never
-        | CedarType::Bool(_)
-        | CedarType::Long
-        | CedarType::String
-        | CedarType::Entity(_)
-        | CedarType::ExtensionType { .. } => Ok(()),
-    }
-}
-
 fn attributes(attributes: &Attributes) -> Option<BTreeMap<Arc<str>, Attribute>> {
     attributes
         .iter()
@@ -155,16 +117,6 @@ fn schema_types(schema: &ValidatorSchema) -> Result<SchemaTypes, CompileError> {
         let message = format!("`{place}` has a type that exportgate doesn't know");
         CompileError::new(CompileErrorKind::Unsupported, message)
     };
-    let mut parts = 0;
-    for entity in schema.entity_types() {
-        for (_, attribute) in entity.attributes().iter() {
-            measure(&attribute.attr_type, 1, &mut parts)?;
-        }
-        entity.tag_type().map_or(Ok(()), |ty| measure(ty, 1, &mut parts))?;
-    }
-    for action in schema.action_ids() {
-        action.context_type().map_or(Ok(()), |ty| measure(ty, 0, &mut parts))?;
-    }
     let mut types = SchemaTypes::default();
     for entity in schema.entity_types() {
         let name = entity.name();
