@@ -1,5 +1,6 @@
 //! Guests that weren't compiled from Cedar: built once a test run, and the interpreter run without the host.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use exportgate::{Engine, Entities, Module, Request};
 use exportgate_compiler::Pack;
-use exportgate_contract::manifest::{Effect, Manifest};
+use exportgate_contract::manifest::{Effect, Manifest, Policy};
 use exportgate_guest_build::{build, cargo, component, interpreter};
 
 use crate::bless::{self, workspace};
@@ -74,7 +75,8 @@ impl Interpreter {
         Self { engine, module }
     }
 
-    fn evaluate(&self, pack: &[u8], frame: &[u64]) -> wasmtime::Result<Vec<u32>> {
+    /// An instance with `pack` in it, which parses it when it is first asked.
+    fn instance(&self, pack: &[u8]) -> wasmtime::Result<Instance> {
         let mut store = wasmtime::Store::new(&self.engine, ());
         let instance = wasmtime::Instance::new(&mut store, &self.module, &[])?;
         let memory = instance.get_memory(&mut store, "memory").expect("a memory");
@@ -85,15 +87,33 @@ impl Interpreter {
         let slot = data.windows(16).position(|window| window == interpreter::MARK).expect("a slot") + 16;
         memory.write(&mut store, slot, &u32::try_from(end)?.to_le_bytes())?;
         memory.write(&mut store, slot + 4, &u32::try_from(pack.len())?.to_le_bytes())?;
-        let realloc = instance.get_typed_func::<(u32, u32, u32, u32), u32>(&mut store, "cabi_realloc")?;
-        let evaluate = instance.get_typed_func::<(u32, u32), u32>(&mut store, "evaluate")?;
+        Ok(Instance { store, instance, memory })
+    }
+}
+
+struct Instance {
+    store: wasmtime::Store<()>,
+    instance: wasmtime::Instance,
+    memory: wasmtime::Memory,
+}
+
+impl Instance {
+    /// Calls `evaluate` as the canonical ABI has it.
+    fn evaluate(&mut self, frame: &[u64]) -> wasmtime::Result<Vec<u32>> {
+        let Self { store, instance, memory } = self;
+        let realloc = instance.get_typed_func::<(u32, u32, u32, u32), u32>(&mut *store, "cabi_realloc")?;
+        let evaluate = instance.get_typed_func::<(u32, u32), u32>(&mut *store, "evaluate")?;
+        let post_return = instance.get_typed_func::<u32, ()>(&mut *store, "cabi_post_evaluate")?;
         let bytes: Vec<u8> = frame.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let begin = realloc.call(&mut store, (0, 0, 8, u32::try_from(bytes.len())?))?;
-        memory.write(&mut store, usize::try_from(begin)?, &bytes)?;
-        let result = usize::try_from(evaluate.call(&mut store, (begin, u32::try_from(frame.len())?))?)?;
-        let word = |at: usize| u32::from_le_bytes(memory.data(&store)[at..at + 4].try_into().unwrap());
-        let (begin, words) = (usize::try_from(word(result))?, usize::try_from(word(result + 4))?);
-        Ok((0..words).map(|at| word(begin + 4 * at)).collect())
+        let begin = realloc.call(&mut *store, (0, 0, 8, u32::try_from(bytes.len())?))?;
+        memory.write(&mut *store, usize::try_from(begin)?, &bytes)?;
+        let result = evaluate.call(&mut *store, (begin, u32::try_from(frame.len())?))?;
+        let word = |at: usize| u32::from_le_bytes(memory.data(&*store)[at..at + 4].try_into().unwrap());
+        let place = usize::try_from(result)?;
+        let (begin, words) = (usize::try_from(word(place))?, usize::try_from(word(place + 4))?);
+        let answer = (0..words).map(|at| word(begin + 4 * at)).collect();
+        post_return.call(&mut *store, result)?;
+        Ok(answer)
     }
 }
 
@@ -108,6 +128,8 @@ pub struct InterpretedCase<'a> {
     interpreter: &'a Interpreter,
     data: Rc<CaseData>,
     pack: Vec<u8>,
+    /// Kept from request to request; one that trapped is dropped.
+    instance: RefCell<Option<Instance>>,
     frames: Module,
     entities: Entities,
 }
@@ -130,14 +152,19 @@ impl<'a> InterpretedCase<'a> {
         let component = component::componentize(&core, Some(&manifest)).map_err(|e| e.to_string())?;
         let frames = Module::load(engine, &component).map_err(|e| format!("load: {e}"))?;
         let entities = Entities::new(data.entities().iter().cloned()).map_err(|e| e.to_string())?;
-        Ok(Self { interpreter, data: data.clone(), pack, frames, entities })
+        Ok(Self { interpreter, data: data.clone(), pack, instance: RefCell::new(None), frames, entities })
     }
 
     fn ask(&self, request: &Request) -> Result<Answer, String> {
         let (_, exchanges) = self.frames.authorize_traced(request, &self.entities).map_err(|e| e.to_string())?;
         let [exchange] = exchanges.as_slice() else { return Err("expected one call".to_owned()) };
-        let answer =
-            self.interpreter.evaluate(&self.pack, &exchange.frame).map_err(|e| format!("interpreter: {e:#}"))?;
+        let trap = |e: wasmtime::Error| format!("interpreter: {e:#}");
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.interpreter.instance(&self.pack).map_err(trap)?,
+        };
+        let answer = instance.evaluate(&exchange.frame).map_err(trap)?;
+        self.instance.replace(Some(instance));
         read(self.frames.manifest(), &answer)
     }
 }
@@ -161,12 +188,11 @@ fn read(manifest: &Manifest, answer: &[u32]) -> Result<Answer, String> {
     if rest.len() != satisfied + erring + 1 {
         return Err(format!("not one point: {answer:?}"));
     }
+    // As the case names them: by `@id`, where the pack numbers its policies.
+    let name = |policy: &Policy| policy.annotations.get("id").unwrap_or(&policy.id).clone();
     let policies = |indexes: &[u32], effect: Option<Effect>| -> BTreeSet<String> {
         let policies = indexes.iter().map(|index| &manifest.policies[*index as usize]);
-        policies
-            .filter(|policy| effect.is_none_or(|effect| policy.effect == effect))
-            .map(|policy| policy.id.clone())
-            .collect()
+        policies.filter(|policy| effect.is_none_or(|effect| policy.effect == effect)).map(name).collect()
     };
     let erring = policies(&rest[satisfied..satisfied + erring], None);
     let forbids = policies(&rest[..satisfied], Some(Effect::Forbid));

@@ -175,7 +175,11 @@ impl<'f> Values<'f> {
             },
         };
         Ok(match (ip.v6, u32::try_from(ip.address)) {
-            (true, _) => format!("{}/{}", std::net::Ipv6Addr::from_bits(ip.address), ip.prefix),
+            // Eight groups: Cedar doesn't read the notation that mixes in an IPv4 address, and Rust would write it.
+            (true, _) => {
+                let groups = std::net::Ipv6Addr::from_bits(ip.address).segments().map(|group| format!("{group:x}"));
+                format!("{}/{}", groups.join(":"), ip.prefix)
+            }
             (false, Ok(address)) => format!("{}/{}", std::net::Ipv4Addr::from_bits(address), ip.prefix),
             (false, Err(_)) => return Err("an IPv4 address of more than 32 bits".to_owned()),
         })

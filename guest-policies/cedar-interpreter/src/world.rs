@@ -32,11 +32,57 @@ struct Known {
     there: Option<bool>,
 }
 
+/// A value, as far as the cells say what it is.
+#[derive(Clone, Debug)]
+enum Rebuilt {
+    /// All of it.
+    Whole(RestrictedExpression),
+    /// Some attributes of a record.
+    Part(BTreeMap<String, Rebuilt>),
+}
+
+impl Rebuilt {
+    /// What two paths say of one value: by one of them it may be known whole, and by the other in part.
+    fn merge(self, other: Self) -> Self {
+        match (self, other) {
+            (whole @ Self::Whole(_), _) | (_, whole @ Self::Whole(_)) => whole,
+            (Self::Part(mut fields), Self::Part(others)) => {
+                for (name, value) in others {
+                    put(&mut fields, name, value);
+                }
+                Self::Part(fields)
+            }
+        }
+    }
+
+    fn into_expression(self) -> Result<RestrictedExpression, String> {
+        match self {
+            Self::Whole(value) => Ok(value),
+            Self::Part(fields) => {
+                RestrictedExpression::new_record(expressions(fields)?).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+/// Adds what is known of `name` to what was.
+fn put(fields: &mut BTreeMap<String, Rebuilt>, name: String, value: Rebuilt) {
+    let value = match fields.remove(&name) {
+        Some(known) => known.merge(value),
+        None => value,
+    };
+    fields.insert(name, value);
+}
+
+fn expressions(fields: BTreeMap<String, Rebuilt>) -> Result<Vec<(String, RestrictedExpression)>, String> {
+    fields.into_iter().map(|(name, value)| Ok((name, value.into_expression()?))).collect()
+}
+
 /// What the cells say of one entity.
 #[derive(Debug, Default)]
 struct Facets {
-    attributes: BTreeMap<String, RestrictedExpression>,
-    tags: BTreeMap<String, RestrictedExpression>,
+    attributes: BTreeMap<String, Rebuilt>,
+    tags: BTreeMap<String, Rebuilt>,
     parents: BTreeSet<EntityUid>,
 }
 
@@ -69,14 +115,12 @@ impl World {
         let principal = entity(question.binding.principal, &question.principal, "principal")?;
         let resource = entity(question.binding.resource, &question.resource, "resource")?;
         let context = match &question.binding.context {
-            ContextBinding::Whole(whole) => match builder.context_fields(*whole) {
-                Some(fields) => Context::from_pairs(fields),
-                None => Ok(Context::empty()),
-            },
-            ContextBinding::Attributes(attributes) => Context::from_pairs(
-                attributes.iter().filter_map(|(name, index)| Some((name.to_string(), input(*index)?))),
-            ),
+            ContextBinding::Whole(whole) => builder.context_fields(*whole).unwrap_or_default(),
+            ContextBinding::Attributes(attributes) => {
+                attributes.iter().filter_map(|(name, index)| Some((name.to_string(), input(*index)?))).collect()
+            }
         };
+        let context = Context::from_pairs(expressions(context)?);
         let context = context.map_err(|error| error.to_string())?;
         let action = pack::uid(&question.action)?;
         let request = Request::new(principal, action, resource, context, None).map_err(|error| error.to_string())?;
@@ -101,7 +145,7 @@ struct Builder<'a> {
     types: &'a BTreeMap<u32, Type>,
     known: BTreeMap<u32, Known>,
     /// Attributes of records of which the cells say only parts.
-    records: BTreeMap<u32, Vec<(String, RestrictedExpression)>>,
+    records: BTreeMap<u32, BTreeMap<String, Rebuilt>>,
     entities: BTreeMap<EntityUid, Facets>,
     absent_terms: BTreeSet<u32>,
     absent: BTreeSet<String>,
@@ -211,20 +255,19 @@ impl<'a> Builder<'a> {
     }
 
     /// The values of all terms that are there. Later terms first: a record of which only parts are known is made of these.
-    fn build_terms(&mut self) -> Result<BTreeMap<u32, RestrictedExpression>, String> {
-        let mut built: BTreeMap<u32, RestrictedExpression> = BTreeMap::new();
+    fn build_terms(&mut self) -> Result<BTreeMap<u32, Rebuilt>, String> {
+        let mut built: BTreeMap<u32, Rebuilt> = BTreeMap::new();
         for (&term, ty) in self.types.iter().rev() {
             let Some(shape) = self.manifest.terms.get(term as usize) else { continue };
             let known = self.known.get(&term).copied().unwrap_or_default();
             let value = match (shape, known.word) {
-                (Term::Symbol(symbol), _) => Some(self.values.value(u64::from(*symbol), ty)?),
-                (_, Some(word)) => Some(self.values.value(word, ty)?),
+                (Term::Symbol(symbol), _) => Some(Rebuilt::Whole(self.values.value(u64::from(*symbol), ty)?)),
+                (_, Some(word)) => Some(Rebuilt::Whole(self.values.value(word, ty)?)),
                 _ if known.there == Some(false) => None,
                 // A record that no cell holds whole; the manifest of an interpreter asks at least whether it is there, unless
                 // it is an input that always is.
                 _ if matches!(ty, Type::Record(_)) => {
-                    let fields = self.records.get(&term).cloned().unwrap_or_default();
-                    Some(RestrictedExpression::new_record(fields).map_err(|error| error.to_string())?)
+                    Some(Rebuilt::Part(self.records.get(&term).cloned().unwrap_or_default()))
                 }
                 (Term::Input(_), None) => None,
                 _ => return Err("a term that is there, and of which nothing is known".to_owned()),
@@ -249,20 +292,19 @@ impl<'a> Builder<'a> {
     }
 
     /// Puts an attribute or tag where it belongs.
-    fn place(&mut self, of: u32, name: String, value: &RestrictedExpression, tag: bool) -> Result<(), String> {
+    fn place(&mut self, of: u32, name: String, value: &Rebuilt, tag: bool) -> Result<(), String> {
         if !matches!(self.types.get(&of), Some(Type::Entity(_))) {
-            self.records.entry(of).or_default().push((name, value.clone()));
+            put(self.records.entry(of).or_default(), name, value.clone());
             return Ok(());
         }
         let uid = self.entity(of)?.ok_or("an attribute of an entity that isn't there")?;
         let facets = self.entities.entry(uid).or_default();
         let all = if tag { &mut facets.tags } else { &mut facets.attributes };
-        // Two paths may lead to one entity, and then they read the same; a part of a record is no reason to differ.
-        all.entry(name).or_insert_with(|| value.clone());
+        put(all, name, value.clone());
         Ok(())
     }
 
-    fn context_fields(&self, input: u32) -> Option<Vec<(String, RestrictedExpression)>> {
+    fn context_fields(&self, input: u32) -> Option<BTreeMap<String, Rebuilt>> {
         let term = self.manifest.terms.iter().position(|term| *term == Term::Input(input))?;
         self.records.get(&u32::try_from(term).ok()?).cloned()
     }
@@ -313,7 +355,8 @@ impl<'a> Builder<'a> {
         let known: BTreeSet<EntityUid> = actions.iter().map(Entity::uid).collect();
         let mut entities = actions.to_vec();
         for (uid, facets) in self.entities.into_iter().filter(|(uid, _)| !known.contains(uid)) {
-            let entity = Entity::new_with_tags(uid, facets.attributes, facets.parents, facets.tags);
+            let (attributes, tags) = (expressions(facets.attributes)?, expressions(facets.tags)?);
+            let entity = Entity::new_with_tags(uid, attributes, facets.parents, tags);
             entities.push(entity.map_err(|error| error.to_string())?);
         }
         Entities::from_entities(entities, None).map_err(|error| error.to_string())

@@ -3,7 +3,7 @@
 //!
 //! A module is a type that implements [`Policy`], a manifest, and two macros:
 //!
-//! ```ignore
+//! ```text
 //! exportgate_sdk::manifest!(TABLE);        // `manifest.json` and `manifest.rs`, which `exportgate build` makes
 //! exportgate_sdk::export!(SmallGroups);
 //!
