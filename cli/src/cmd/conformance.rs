@@ -40,6 +40,9 @@ pub fn run(args: &Conformance) -> Result<Exit, Failure> {
         return Err(Failure::file(&args.path, "it holds no case")
             .help("a case is a JSON file with `policies`, `entities`, `schema` and `requests`"));
     }
+    if let (false, Some(message)) = (in_folder, summary.unreadable.first()) {
+        return Err(Failure::input(message));
+    }
     if args.json {
         let json = serde_json::to_string_pretty(&summary).map_err(|error| Failure::output(error.to_string()))?;
         output::print(&json)?;

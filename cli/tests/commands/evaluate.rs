@@ -43,7 +43,12 @@ fn a_denied_job_exits_with_1_and_says_why() {
 #[test]
 fn a_challenged_job_exits_with_2_and_names_what_would_lift_it() {
     let dir = with_pack();
-    edit(&dir, "pack/schema.cedarschema", "customers: Long }", "customers: Long, approvals: { supervisor: Bool } }");
+    edit(
+        &dir,
+        "pack/schema.cedarschema",
+        "customers: Long }",
+        "customers: Long, approvals: { supervisor: Bool, distinct: Long, ageSec: Long } }",
+    );
     edit(&dir, "pack/policies/limits.cedar", "@id(\"F2-daily\")", "@id(\"F2-daily\") @remedy(\"approval:supervisor\")");
     edit(
         &dir,
