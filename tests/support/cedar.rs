@@ -63,7 +63,12 @@ impl CedarReference {
 
     /// Asks Cedar with entities other than the case's own.
     pub fn ask(&self, request: &Request, entities: &Entities) -> Answer {
-        let response = self.authorizer.is_authorized(request, &self.policies, entities);
+        self.ask_of(&self.policies, request, entities)
+    }
+
+    /// Asks Cedar with some of the policies.
+    pub fn ask_of(&self, policies: &PolicySet, request: &Request, entities: &Entities) -> Answer {
+        let response = self.authorizer.is_authorized(request, policies, entities);
         Answer {
             decision: match response.decision() {
                 CedarDecision::Allow => Decision::Allow,

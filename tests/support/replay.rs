@@ -6,9 +6,10 @@
 //! [`Judge::new`] makes sure of. What each play states beside them (teams, roles, destinations) is the same for all its jobs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex};
 
-use cedar_policy::{Context, PolicySet, RestrictedExpression, Schema};
+use cedar_policy::{ActionConstraint, Context, Policy, PolicySet, RestrictedExpression, Schema};
 use exportgate::{Asked, Decision, Entities, Entity, EntityUid, Form, Gate, Job, Module, Request, Value, Verdict};
 use exportgate_cli::replay::Observer;
 use exportgate_contract::manifest::{Catalogue, Manifest};
@@ -27,8 +28,12 @@ const PARTICULAR: [&str; 7] =
 pub struct Judge {
     reference: CedarReference,
     schema: Schema,
+    /// The policies that answer tallies: those whose scope names a tally action. A forbid of everything must not lower a count.
+    tallies: PolicySet,
     actions: cedar_policy::Entities,
-    answers: Mutex<HashMap<Question, Answer>>,
+    /// By a keyed hash of 128 bits, since the questions themselves would take gigabytes.
+    answers: Mutex<HashMap<u128, Answer>>,
+    seeds: [RandomState; 2],
     found: Mutex<Found>,
 }
 
@@ -46,12 +51,13 @@ pub struct Found {
 }
 
 /// A question, up to names and a shift in time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Question {
-    play: Arc<str>,
-    action: Arc<str>,
-    agent: Value,
-    resource: Value,
+#[derive(Hash)]
+struct Question<'a> {
+    play: &'a str,
+    action: &'a str,
+    agent: &'a Value,
+    field: Option<&'a EntityUid>,
+    row: Option<&'a Value>,
     context: Value,
 }
 
@@ -93,7 +99,14 @@ impl Judge {
         reference.validate()?;
         let schema = reference.schema().clone();
         let actions = schema.action_entities().map_err(|e| e.to_string())?;
-        Ok(Self { reference, schema, actions, answers: Mutex::default(), found: Mutex::default() })
+        Ok(Self {
+            reference,
+            schema,
+            actions,
+            answers: Mutex::default(),
+            seeds: Default::default(),
+            found: Mutex::default(),
+        })
     }
 
     /// The policies.
@@ -131,7 +144,10 @@ impl Judge {
             .clone()
             .add_entities(entities.iter().map(entity), Some(&self.schema))
             .unwrap_or_else(|e| panic!("{e:?}"));
-        let expected = self.reference.ask(&asked, &store);
+        let expected = match vocabulary::role(&request.action.id) {
+            Some(Role::Tally(_)) => self.reference.ask_of(&self.tallies, &asked, &store),
+            _ => self.reference.ask(&asked, &store),
+        };
         let store = Entities::new(entities.iter().cloned()).unwrap_or_else(|e| panic!("{e}"));
         let found = module.authorize(request, &store).map(|response| answer_of(&response)).map_err(|e| e.to_string());
         if found.as_ref() != Ok(&expected) {
@@ -258,14 +274,16 @@ impl<'a> Scene<'a> {
             (None, None) => EntityUid::new(vocabulary::JOB, self.job.id.clone()),
         };
         let context = self.context(action, row);
-        let profile = row.map_or(Value::Bool(false), |row| row.profile.clone());
         let question = Question {
-            play: self.play.clone(),
-            action: action.uid.id.clone(),
-            agent: self.agent.clone(),
-            resource: field.map_or(profile.clone(), |_| Value::set([Value::Entity(resource.clone()), profile])),
+            play: &self.play,
+            action: &action.uid.id,
+            agent: &self.agent,
+            field: field.map(|_| &resource),
+            row: row.map(|row| &row.profile),
             context: self.canonical(&context, row),
         };
+        let [high, low] = self.judge.seeds.each_ref().map(|seed| u128::from(seed.hash_one(&question)));
+        let question = high << 64 | low;
         let known = self.judge.answers.lock().unwrap().get(&question).cloned();
         let mut found = self.judge.found.lock().unwrap();
         found.questions += u64::try_from(row.map_or(1, |row| row.alike.len())).unwrap();
@@ -437,6 +455,18 @@ impl<'a> Scene<'a> {
             }
             _ => self.job.entities.entity(uid).cloned(),
         }
+    }
+}
+
+fn names_tally(policy: &Policy) -> bool {
+    let is_tally = |uid: &cedar_policy::EntityUid| {
+        let id = uid.id().unescaped();
+        id == vocabulary::TALLY_GROUP || id.starts_with(vocabulary::TALLY_PREFIX)
+    };
+    match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::Eq(uid) => is_tally(&uid),
+        ActionConstraint::In(uids) => uids.iter().any(is_tally),
     }
 }
 

@@ -385,8 +385,8 @@ impl<'a> Writer<'a> {
         let set = Ty::Set(Box::new(of.clone()));
         match rng.u32(..5) {
             0 | 1 => self.method(rng, "contains", &set, &[of]),
-            2 => self.method(rng, "containsAll", &set, &[set.clone()]),
-            3 => self.method(rng, "containsAny", &set, &[set.clone()]),
+            2 => self.method(rng, "containsAll", &set, std::slice::from_ref(&set)),
+            3 => self.method(rng, "containsAny", &set, std::slice::from_ref(&set)),
             _ => self.method(rng, "isEmpty", &set, &[]),
         }
     }

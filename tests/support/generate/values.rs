@@ -70,7 +70,10 @@ pub fn value(rng: &mut fastrand::Rng, schema: &Schema, ty: &Ty) -> Value {
 pub fn record(rng: &mut fastrand::Rng, schema: &Schema, attrs: &[Attr]) -> Value {
     let fields: Vec<(String, Value)> = attrs
         .iter()
-        .filter_map(|attr| (attr.required || rng.bool()).then(|| (attr.name.clone(), value(rng, schema, &attr.ty))))
+        .filter_map(|attr| {
+            let given = attr.required || rng.bool();
+            given.then(|| (attr.name.clone(), value(rng, schema, &attr.ty)))
+        })
         .collect();
     Value::record(fields)
 }
