@@ -140,11 +140,7 @@ pub fn list(dir: &Path, ending: &str) -> Result<Vec<PathBuf>, Failure> {
     if !dir.exists() {
         return Ok(Vec::new());
     }
-    Ok(entries(dir)?
-        .into_iter()
-        .map(|(_, path)| path)
-        .filter(|path| path.is_file() && has_ending(path, &[ending]))
-        .collect())
+    Ok(entries(dir)?.into_values().filter(|path| path.is_file() && has_ending(path, &[ending])).collect())
 }
 
 /// The entries of a folder by name, sorted.

@@ -39,12 +39,12 @@ pub fn agent_uid(place: u64) -> EntityUid {
     EntityUid::new(AGENT, format!("agent-{}", place.saturating_add(1)))
 }
 
-/// The agents with their roles, team and vendor, and the destination: all but tickets.
+/// For each agent what its jobs say beside tickets: the agent, its roles, team and vendor, and the destination.
 ///
 /// # Errors
 ///
 /// What the schema demands of them and no replay file can state.
-pub fn entities(schema: &SchemaTypes, agents: &Agents, ask: &Ask) -> Result<Vec<Entity>, String> {
+pub fn entities(schema: &SchemaTypes, agents: &Agents, ask: &Ask) -> Result<Vec<Vec<Entity>>, String> {
     let mut parents: Vec<EntityUid> = agents.roles.iter().map(|role| EntityUid::new(ROLE, role.as_str())).collect();
     let mut entities: Vec<Entity> = Vec::new();
     for uid in &parents {
@@ -60,23 +60,24 @@ pub fn entities(schema: &SchemaTypes, agents: &Agents, ask: &Ask) -> Result<Vec<
         }
         entities.push(team);
     }
-    for place in 0..agents.count {
-        let mut facts = vec![
-            ("kind", Fact::Text(&agents.kind)),
-            ("employment", Fact::Text(&agents.employment)),
-            ("region", Fact::Text(&agents.region)),
-            ("risk", Fact::Number(agents.risk)),
-        ];
-        if let Some(network) = &agents.allowed_network {
-            facts.push(("allowedNetwork", Fact::Text(network)));
-        }
-        let mut agent = entity(schema, agent_uid(place), &facts)?;
-        agent.parents.clone_from(&parents);
-        entities.push(agent);
-    }
     let destination = [("kind", Fact::Text(&ask.destination.kind)), ("region", Fact::Text(&ask.destination.region))];
     entities.push(entity(schema, destination_uid(), &destination)?);
-    Ok(entities)
+    let mut facts = vec![
+        ("kind", Fact::Text(agents.kind.as_str())),
+        ("employment", Fact::Text(&agents.employment)),
+        ("region", Fact::Text(&agents.region)),
+        ("risk", Fact::Number(agents.risk)),
+    ];
+    if let Some(network) = &agents.allowed_network {
+        facts.push(("allowedNetwork", Fact::Text(network)));
+    }
+    (0..agents.count)
+        .map(|place| {
+            let mut agent = entity(schema, agent_uid(place), &facts)?;
+            agent.parents.clone_from(&parents);
+            Ok(entities.iter().cloned().chain([agent]).collect())
+        })
+        .collect()
 }
 
 /// `context.env` of a manner's jobs.

@@ -72,6 +72,18 @@ pub struct Played {
     pub out_curve: Vec<Point>,
 }
 
+impl Played {
+    /// Counts time from `day` on.
+    fn begin_at(&mut self, day: f64) {
+        for point in self.taken_curve.iter_mut().chain(&mut self.out_curve) {
+            point.day -= day;
+        }
+        if let Some(stop) = &mut self.stop {
+            stop.day -= day;
+        }
+    }
+}
+
 /// One manner, ready to be played.
 #[derive(Debug)]
 pub struct Play<'a> {
@@ -86,8 +98,10 @@ pub struct Play<'a> {
     fields: Arc<[Arc<str>]>,
     env: Value,
     approvals: Approvals,
-    base: Vec<Entity>,
-    shared: Arc<Entities>,
+    /// For each agent the entities of its jobs, without tickets.
+    base: Vec<Vec<Entity>>,
+    /// The same as stores.
+    shared: Vec<Arc<Entities>>,
 }
 
 impl<'a> Play<'a> {
@@ -107,7 +121,8 @@ impl<'a> Play<'a> {
         check_fields(ask, manifest)?;
         let schema = &manifest.schema.types;
         let base = facts::entities(schema, agents, ask)?;
-        let shared = Entities::new(base.iter().cloned()).map_err(|error| error.to_string())?;
+        let store = |entities: &Vec<Entity>| Entities::new(entities.iter().cloned()).map(Arc::new);
+        let shared: Vec<_> = base.iter().map(store).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         Ok(Self {
             schema,
             name,
@@ -121,7 +136,7 @@ impl<'a> Play<'a> {
             env: facts::env(schema, ask, &manner.session)?,
             approvals: approvals(&manner.approvals),
             base,
-            shared: Arc::new(shared),
+            shared,
         })
     }
 
@@ -137,11 +152,14 @@ impl<'a> Play<'a> {
             self.ask(gate, observer, slot, &mut played)?;
         }
         if let (Some(last), Some(first)) = (slots.last(), slots.first()) {
-            // A play within one day lasts as long as its hours; a longer one ends with its last day.
+            // A play within one day begins with its first ask and lasts as long as its asks; a longer one is whole days.
             let ended_ms = last.at_ms.saturating_add(clock::HOUR_MS);
-            let one_day = ended_ms.saturating_sub(first.at_ms) < clock::DAY_MS;
-            let end_ms = if one_day { ended_ms } else { day_after(last.at_ms) };
-            played.days = self.days(end_ms);
+            if ended_ms.saturating_sub(first.at_ms) < clock::DAY_MS {
+                played.begin_at(self.days(first.at_ms));
+                played.days = self.days(ended_ms) - self.days(first.at_ms);
+            } else {
+                played.days = self.days(day_after(last.at_ms));
+            }
         }
         Ok(played)
     }
@@ -196,12 +214,16 @@ impl<'a> Play<'a> {
         let places = slot.first..slot.first.saturating_add(slot.customers);
         let agent = facts::agent_uid(slot.agent);
         let mut customers = self.people(places.clone()).map_err(|error| error.to_string())?;
-        let mut entities = self.shared.clone();
+        let place = usize::try_from(slot.agent).unwrap_or(usize::MAX);
+        let (Some(base), Some(shared)) = (self.base.get(place), self.shared.get(place)) else {
+            return Err(format!("there is no agent {}", slot.agent));
+        };
+        let mut entities = shared.clone();
         if self.crowd.has_tickets() {
             let tickets = self.tickets(&agent, slot)?;
             let ids = tickets.iter().map(|ticket| ticket.as_ref().map(|ticket| ticket.uid.id.clone()));
             customers = customers.with_tickets(ids).map_err(|error| error.to_string())?;
-            let all = self.base.iter().cloned().chain(tickets.into_iter().flatten());
+            let all = base.iter().cloned().chain(tickets.into_iter().flatten());
             entities = Arc::new(Entities::new(all).map_err(|error| error.to_string())?);
         }
         Ok(Some(Job {

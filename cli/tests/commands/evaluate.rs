@@ -6,7 +6,7 @@ use super::*;
 fn write_job(dir: &TempDir, case: &str, file: &str) {
     let text = std::fs::read_to_string(dir.path().join("pack/cases").join(case)).unwrap();
     let case: serde_json::Value = serde_json::from_str(&text).unwrap();
-    write(dir, file, case["job"].to_string());
+    write(dir, file, case.get("job").unwrap().to_string());
 }
 
 #[test]
