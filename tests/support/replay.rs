@@ -99,9 +99,12 @@ impl Judge {
         reference.validate()?;
         let schema = reference.schema().clone();
         let actions = schema.action_entities().map_err(|e| e.to_string())?;
+        let of_tallies = reference.policies().policies().filter(|policy| names_tally(policy)).cloned();
+        let tallies = PolicySet::from_policies(of_tallies).map_err(|e| e.to_string())?;
         Ok(Self {
             reference,
             schema,
+            tallies,
             actions,
             answers: Mutex::default(),
             seeds: Default::default(),
