@@ -1,6 +1,6 @@
 //! The bytes of a module before anything of it is compiled: size, shape, rules of WebAssembly, limits, manifest.
 
-use exportgate_contract::limits::{MANIFEST_BYTES_MAX, MODULE_BYTES_MAX};
+use exportgate_contract::limits::{FUNCTION_BYTES_MAX, FUNCTION_LOCALS_MAX, MANIFEST_BYTES_MAX, MODULE_BYTES_MAX};
 use exportgate_contract::manifest::{ContractVersion, Manifest};
 use exportgate_contract::{CONTRACT_VERSION, MANIFEST_SECTION};
 use serde::Deserialize;
@@ -9,8 +9,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::component::{LiftedExports, read_shape};
 use crate::limits::{
-    DATA_SEGMENTS_MAX, ELEMENT_SEGMENTS_MAX, EXPORTS_MAX, FUNCTION_BYTES_MAX, FUNCTION_LOCALS_MAX, FUNCTIONS_MAX,
-    GLOBALS_MAX, TABLE_ELEMENTS_MAX, TYPES_MAX,
+    DATA_SEGMENTS_MAX, ELEMENT_SEGMENTS_MAX, EXPORTS_MAX, FUNCTIONS_MAX, GLOBALS_MAX, TABLE_ELEMENTS_MAX, TYPES_MAX,
 };
 use crate::load_error::LoadError;
 use crate::manifest_check;

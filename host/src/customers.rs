@@ -1,12 +1,13 @@
 //! The customers of a job, by columns: ids, attributes, parents and tickets, without an object for each customer.
 
-use std::hash::RandomState;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use exportgate_contract::limits::{CUSTOMERS_PER_JOB_MAX, ID_BYTES_MAX};
 use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary::TICKET;
-use hashbrown::HashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashTable};
 
 use crate::frame::cells::{Cell, Cells};
 
@@ -28,8 +29,10 @@ pub const CUSTOMER_ATTRIBUTES_MAX: usize = 1_024;
 #[derive(Clone, Debug, Default)]
 pub struct Customers {
     ids: Vec<Arc<str>>,
-    /// Where each customer stands, to read one that another entity names. Keyed by input, so randomly seeded.
-    rows: HashMap<Arc<str>, u32, RandomState>,
+    /// Where each customer stands, to read one that another entity names: positions in `ids`, hashed by id. Keyed by
+    /// input, so randomly seeded.
+    rows: HashTable<u32>,
+    hasher: RandomState,
     /// Sorted by name.
     columns: Vec<(Arc<str>, Column)>,
     /// For each row a list of direct parents; empty when no row has any.
@@ -48,21 +51,22 @@ impl Customers {
     pub fn new<I: Into<Arc<str>>>(ids: impl IntoIterator<Item = I>) -> Result<Self, CustomersError> {
         let ids = ids.into_iter();
         let expected = ids.size_hint().0.min(CUSTOMERS_PER_JOB_MAX);
-        let mut customers = Self {
-            ids: Vec::with_capacity(expected),
-            rows: HashMap::with_capacity_and_hasher(expected, RandomState::new()),
-            ..Self::default()
-        };
+        let mut customers =
+            Self { ids: Vec::with_capacity(expected), rows: HashTable::with_capacity(expected), ..Self::default() };
         for (row, id) in (0_u32..).zip(ids) {
             let id: Arc<str> = id.into();
             if customers.ids.len() == CUSTOMERS_PER_JOB_MAX {
                 return Err(CustomersError::TooMany);
             }
             check_id(&id)?;
-            if customers.rows.insert(id.clone(), row).is_some() {
-                return Err(CustomersError::Duplicate { id });
-            }
-            customers.ids.push(id);
+            let Self { ids, rows, hasher, .. } = &mut customers;
+            let at = |row: u32| usize::try_from(row).ok().and_then(|row| ids.get(row));
+            let hash = |row: &u32| at(*row).map_or(0, |id| hasher.hash_one(&**id));
+            match rows.entry(hasher.hash_one(&*id), |row| at(*row) == Some(&id), hash) {
+                Entry::Occupied(_) => return Err(CustomersError::Duplicate { id }),
+                Entry::Vacant(free) => free.insert(row),
+            };
+            ids.push(id);
         }
         Ok(customers)
     }
@@ -164,7 +168,9 @@ impl Customers {
     }
 
     pub(crate) fn row(&self, id: &str) -> Option<usize> {
-        self.rows.get(id).and_then(|row| usize::try_from(*row).ok())
+        let at = |row: u32| usize::try_from(row).ok().and_then(|row| self.ids.get(row));
+        let row = self.rows.find(self.hasher.hash_one(id), |row| at(*row).is_some_and(|known| **known == *id))?;
+        usize::try_from(*row).ok()
     }
 
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
@@ -304,21 +310,30 @@ impl<T: Clone + Eq + std::hash::Hash> Dictionary<T> {
     fn new(cells: impl IntoIterator<Item = Option<T>>) -> Self {
         let mut positions: HashMap<T, u32, RandomState> = HashMap::default();
         let mut dictionary = Self::default();
+        // Equal values mostly stand beside each other: the last one is compared before any is hashed.
+        let mut last: Option<(T, u32)> = None;
         for cell in cells {
             let Some(value) = cell else {
                 dictionary.rows.push(NO_VALUE);
                 continue;
             };
+            if let Some((known, position)) = &last
+                && *known == value
+            {
+                dictionary.rows.push(*position);
+                continue;
+            }
             let position = match positions.get(&value) {
                 Some(position) => *position,
                 None => {
                     let next = u32::try_from(dictionary.values.len()).unwrap_or(NO_VALUE);
                     dictionary.values.push(value.clone());
-                    positions.insert(value, next);
+                    positions.insert(value.clone(), next);
                     next
                 }
             };
             dictionary.rows.push(position);
+            last = Some((value, position));
         }
         dictionary
     }

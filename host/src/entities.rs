@@ -1,9 +1,10 @@
 //! The entity store that a request or a job is answered from: uid to attributes, tags and parents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, RandomState};
+use std::hash::Hash;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use exportgate_contract::limits::ID_BYTES_MAX;
 use exportgate_contract::value::{EntityUid, Value};
 use hashbrown::{Equivalent, HashMap};

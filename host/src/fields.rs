@@ -1,9 +1,9 @@
 //! The fields of a module's catalogue, as the gate states them: entities of the type `Field`, and their classes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::RandomState;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use exportgate_contract::manifest::Catalogue;
 use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary::{FIELD, FIELD_CLASS};

@@ -33,12 +33,6 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Functions of a core module: an embedded interpreter has some thousands, 10,000 policies a function or two each.
 pub(crate) const FUNCTIONS_MAX: u32 = 100_000;
 
-/// Bytes of one function: what Cranelift takes for a function grows faster than the function.
-pub(crate) const FUNCTION_BYTES_MAX: usize = 512 << 10;
-
-/// Local variables of one function, for the same reason.
-pub(crate) const FUNCTION_LOCALS_MAX: u32 = 10_000;
-
 /// Types of a core module.
 pub(crate) const TYPES_MAX: u32 = 10_000;
 

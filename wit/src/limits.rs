@@ -50,3 +50,9 @@ pub const ID_BYTES_MAX: usize = 1_024;
 
 /// Bytes of linear memory that a guest may have, 64 MiB: a frame, an answer and a guest's own tables.
 pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of one function of a guest, 512 KiB: compiling takes more than linear time for a function.
+pub const FUNCTION_BYTES_MAX: usize = 512 << 10;
+
+/// Locals of one function of a guest, for the same reason.
+pub const FUNCTION_LOCALS_MAX: u32 = 10_000;

@@ -2,6 +2,7 @@
 
 use wasm_encoder::{Instruction as I, ValType};
 
+use exportgate_contract::limits::{FUNCTION_BYTES_MAX, FUNCTION_LOCALS_MAX};
 use exportgate_contract::manifest::Axis;
 
 use super::code::{Code, Global, Local};
@@ -15,11 +16,8 @@ use crate::ir::Question;
 /// linear time for a function, and several at once.
 const POLICY_FUNCTION_BYTES: usize = 16 << 10;
 
-/// Bytes of one function: a policy whose code is larger is refused. Wasm engines stop at 7.6 MB.
-const FUNCTION_BYTES_MAX: usize = 4 << 20;
-
-/// Locals of one function. Wasm engines stop at 50,000.
-const LOCALS_MAX: usize = 40_000;
+/// Bytes that a function takes beside its instructions and locals: counts and its end.
+const FUNCTION_FRAME_BYTES: usize = 64;
 
 /// What asking a question needs.
 pub(super) struct Asked {
@@ -68,7 +66,12 @@ fn emit_policies(module: &mut Module, question: &Question, facts: &[FactPlace]) 
         let mut emitter = Emitter::new(module, facts);
         while let Some((policy, condition)) = conditions.next_if(|_| emitter.code.byte_len() < POLICY_FUNCTION_BYTES) {
             emitter.emit_policy(policy.0, condition);
-            if emitter.code.byte_len() > FUNCTION_BYTES_MAX || emitter.code.local_count() > LOCALS_MAX {
+            // Each local takes two bytes at most, where the function says which it has.
+            let bytes = emitter.code.byte_len().saturating_add(emitter.code.local_count().saturating_mul(2));
+            let locals_max = usize::try_from(FUNCTION_LOCALS_MAX).unwrap_or(usize::MAX);
+            if bytes.saturating_add(FUNCTION_FRAME_BYTES) > FUNCTION_BYTES_MAX
+                || emitter.code.local_count() > locals_max
+            {
                 return Err(EmitError::PolicyTooLarge { policy: *policy, bytes_max: FUNCTION_BYTES_MAX });
             }
         }

@@ -1,7 +1,8 @@
 //! Symbols: one number for each distinct string, entity, address, set and record of a frame, and their payloads.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
 
+use ahash::RandomState;
 use exportgate_contract::frame::{PAYLOAD_IP, PAYLOAD_RECORD, PAYLOAD_SET, PAYLOAD_SET_OF_COMPOSITES, PAYLOAD_STRING};
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;

@@ -146,7 +146,7 @@ struct Key(u64, u64);
 
 #[derive(Debug, Default)]
 struct Store {
-    subjects: HashMap<EntityUid, Mutex<Subject>, RandomState>,
+    subjects: HashMap<EntityUid, Mutex<Subject>, ahash::RandomState>,
     /// The longest window declared.
     longest_seconds: i64,
     /// The time of the latest record.
@@ -232,7 +232,7 @@ struct Grants {
     /// How many grants of the queue are dead: their customer was granted again later.
     dead: usize,
     /// The sequence number of each customer's last grant.
-    last: HashMap<Key, u64, RandomState>,
+    last: HashMap<Key, u64, ahash::RandomState>,
     /// The windows that were read, each with where it begins.
     views: Vec<View>,
 }
