@@ -68,7 +68,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Its id: the `@id` annotation if there is one, else Cedar's `policyN`.
+    /// Its id: in a pack for exports the `@id` annotation if there is one; else Cedar's `policyN`, or the id of a link.
     pub id: String,
     /// What it does when its conditions hold.
     pub effect: Effect,

@@ -373,5 +373,4 @@ impl<'a> Point<'a> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 mod tests;
