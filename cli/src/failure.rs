@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Exit codes, the same for every command. [`crate::args::EXIT_CODES`] tells them to people.
+/// Exit codes, the same for every command. `EXIT_CODES` in `args` tells them to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It was done; for `evaluate`, the job is allowed.
