@@ -2,6 +2,7 @@
 
 mod conformance;
 mod determinism;
+mod generated;
 mod guests;
 mod hostile;
 mod job_texts;

@@ -60,7 +60,7 @@ fn run(next: &AtomicU64, enough: &AtomicU64, wanted: u64, total: &Mutex<(Compare
         let seed = next.fetch_add(1, Ordering::Relaxed);
         let set = generate(seed, SIZE);
         // Every fourth set runs without passes: the plain code is compared too.
-        let passes = if seed.is_multiple_of(4) { Passes { fold: false, states: false } } else { Passes::default() };
+        let passes = if seed.is_multiple_of(4) { Passes::NONE } else { Passes::default() };
         match compare(&engine, &set, passes) {
             Ok(compared) => {
                 enough.fetch_add(compared.sensitive, Ordering::Relaxed);
