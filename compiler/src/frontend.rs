@@ -195,6 +195,7 @@ fn lower_question(
         principal: environment.principal.clone(),
         resource: environment.resource.clone(),
         binding,
+        given,
         conditions,
     })
 }

@@ -5,10 +5,13 @@
 //! error ends the policy, since Cedar has no way to catch one. The order of evaluation is the order in which the fields of
 //! a variant are declared, and only [`Expr::And`], [`Expr::Or`] and [`Expr::If`] leave anything out.
 
+pub(crate) mod errors;
 pub mod expr;
 pub mod print;
 pub mod verify;
+mod walk;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use exportgate_contract::manifest::{Binding, Fact, Input, Policy, Term};
@@ -60,6 +63,8 @@ pub struct Question {
     pub resource: Arc<str>,
     /// Which input each part of a request is.
     pub binding: Binding,
+    /// The inputs that are there in every request; others may be absent.
+    pub given: BTreeSet<u32>,
     /// The policies with their conditions, ascending by policy. One that isn't here can neither apply nor err.
     pub conditions: Vec<(PolicyIdx, Expr)>,
 }

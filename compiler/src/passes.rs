@@ -6,7 +6,6 @@
 pub(crate) mod finish;
 mod fold;
 mod states;
-mod walk;
 
 use crate::codegen::EmitError;
 use crate::ir;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use cedar_policy_core::ast::{BinaryOp, ExprKind, Literal, SlotEnv, UnaryOp, Var};
 use cedar_policy_core::parser::Loc;
-use exportgate_contract::manifest::{Binding, ContextBinding, Read, Term};
+use exportgate_contract::manifest::{Binding, ContextBinding, Term};
 use exportgate_contract::types::{Action, Attribute, SchemaTypes, Type};
 use exportgate_contract::value::{EntityUid, Value};
 
@@ -28,7 +28,8 @@ use crate::frontend::lower::tree::{Leaf, Tree};
 use crate::frontend::schema::entity_uid;
 use crate::frontend::tables::Tables;
 use crate::frontend::typed::{TypedExpr, type_of};
-use crate::ir::{Expr, FactId, TermId};
+use crate::ir::Expr;
+use crate::ir::errors::Errors;
 
 /// Leaves of one decision tree: how many different things an expression such as `if c then principal else resource.owner`
 /// may stand for.
@@ -229,33 +230,8 @@ impl Lowering<'_> {
         type_of(expr).ok_or_else(|| LowerError::internal("an expression without a type"))
     }
 
-    /// Whether reading the term can't err: constants, and inputs that are always there.
-    fn is_given(&self, term: TermId) -> bool {
-        match self.tables.term_at(term) {
-            Some(Term::Symbol(_)) => true,
-            Some(Term::Input(input)) => self.given.contains(input),
-            Some(Term::Attribute { .. } | Term::Tag { .. }) | None => false,
-        }
-    }
-
-    /// Whether reading the fact can err.
-    fn can_fact_err(&self, fact: FactId) -> bool {
-        let given = |term: &u32| self.is_given(TermId(*term));
-        match self.tables.fact_at(fact).map(|fact| &fact.read) {
-            Some(Read::Value(term)) => !given(term),
-            Some(Read::State(_)) | None => true,
-            Some(Read::In { left, right }) => !(given(left) && given(right)),
-            Some(Read::HasTag { of, key }) => !(given(of) && given(key)),
-        }
-    }
-
-    /// Whether `has` of the term can err: not when what it is read of is given.
-    fn can_state_err(&self, term: &u32) -> bool {
-        match self.tables.term_at(TermId(*term)) {
-            Some(Term::Symbol(_) | Term::Input(_)) => false,
-            Some(Term::Attribute { of, .. }) => !self.is_given(TermId(*of)),
-            Some(Term::Tag { of, key }) => !(self.is_given(TermId(*of)) && self.is_given(TermId(*key))),
-            None => true,
-        }
+    /// What is known of errors in this question.
+    fn errors_known(&self) -> Errors<'_> {
+        Errors { terms: &self.tables.terms, facts: &self.tables.facts, given: self.given }
     }
 }

@@ -136,11 +136,6 @@ impl Tables {
         self.fact_ids.insert(key, id);
         Ok(FactId(id))
     }
-
-    /// What a fact says.
-    pub(crate) fn fact_at(&self, fact: FactId) -> Option<&Fact> {
-        self.facts.get(usize::try_from(fact.0).ok()?)
-    }
 }
 
 fn next_id(len: usize, max: usize, name: &str, what: &str) -> Result<u32, LowerError> {

@@ -1,5 +1,7 @@
 //! Checks a program: every id in range, terms built only from earlier ones, every operator given operands of its types.
 
+use std::collections::BTreeSet;
+
 use exportgate_contract::limits;
 use exportgate_contract::manifest::{Axis, ContextBinding, Fact, Read, Term};
 use exportgate_contract::types::Type;
@@ -42,7 +44,8 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
             ContextBinding::Whole(input) => vec![*input],
             ContextBinding::Attributes(attributes) => attributes.values().copied().collect(),
         };
-        if inputs.into_iter().chain(context).any(|input| at(&program.inputs, input).is_none()) {
+        let bound: BTreeSet<u32> = inputs.into_iter().chain(context).collect();
+        if bound.iter().any(|input| at(&program.inputs, *input).is_none()) || !question.given.is_subset(&bound) {
             return Err(VerifyError { message: "an unknown input".to_owned(), place: place(0) });
         }
     }

@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 
 use exportgate_contract::manifest::{Axis, Fact, Read, Term};
 
-use super::walk;
 use crate::codegen::is_symbol;
-use crate::ir::{Expr, FactId, IpOperand, Program, SymbolId, TermId};
+use crate::ir::{Expr, FactId, IpOperand, Program, Question, SymbolId, TermId};
 
 /// A program that code can be made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +34,7 @@ pub(crate) struct QuestionShape {
 /// Finishes `program`.
 pub(crate) fn finish(mut program: Program) -> Finished {
     mark_payloads(&mut program);
-    let shapes: Vec<BTreeSet<FactId>> = program.questions.iter_mut().map(facts_of_question).collect();
+    let shapes: Vec<BTreeSet<FactId>> = program.questions.iter().map(facts_of_question).collect();
 
     let mut order: Vec<FactId> = shapes.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
     order.sort_by_key(|fact| (fact_at(&program, *fact).map(|fact| fact.axis), *fact));
@@ -52,7 +51,7 @@ pub(crate) fn finish(mut program: Program) -> Finished {
     renumber_symbols(&mut program);
     for question in &mut program.questions {
         for (_, condition) in &mut question.conditions {
-            walk::each_mut(condition, &mut |expr| walk::facts_mut(expr, &mut |fact| fact.0 = facts.of(fact.0)));
+            condition.each_mut(&mut |expr| expr.own_facts_mut(&mut |fact| fact.0 = facts.of(fact.0)));
         }
     }
 
@@ -112,10 +111,10 @@ fn fact_at(program: &Program, fact: FactId) -> Option<&Fact> {
     program.facts.get(position_of(fact.0)?)
 }
 
-fn facts_of_question(question: &mut crate::ir::Question) -> BTreeSet<FactId> {
+fn facts_of_question(question: &Question) -> BTreeSet<FactId> {
     let mut read = BTreeSet::new();
-    for (_, condition) in &mut question.conditions {
-        walk::each_mut(condition, &mut |expr| walk::facts_mut(expr, &mut |fact| _ = read.insert(*fact)));
+    for (_, condition) in &question.conditions {
+        condition.each(&mut |expr| expr.own_facts(&mut |fact| _ = read.insert(*fact)));
     }
     read
 }
@@ -179,7 +178,7 @@ fn each_symbol(program: &mut Program, visit: &mut dyn FnMut(&mut SymbolId)) {
     }
     for question in &mut program.questions {
         for (_, condition) in &mut question.conditions {
-            walk::each_mut(condition, &mut |expr| walk::symbols_mut(expr, visit));
+            condition.each_mut(&mut |expr| expr.own_symbols_mut(visit));
         }
     }
 }
@@ -189,7 +188,7 @@ fn mark_payloads(program: &mut Program) {
     let mut marked: BTreeSet<FactId> = BTreeSet::new();
     for question in &program.questions {
         for (_, condition) in &question.conditions {
-            walk::each(condition, &mut |expr| mark_operands(expr, &mut marked));
+            condition.each(&mut |expr| mark_operands(expr, &mut marked));
         }
     }
     for (fact, position) in program.facts.iter_mut().zip(0_u32..) {

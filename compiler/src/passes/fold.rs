@@ -6,22 +6,20 @@
 //! An operand is dropped only if evaluating it can't err. Where it can, it stays for its errors: `x && false` as it is,
 //! `[x].isEmpty()` as `check x then false`. An operation on constants that overflows stays too, and errs at run time.
 
-use std::collections::BTreeSet;
-
-use exportgate_contract::manifest::{Binding, ContextBinding, Read, Term};
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Ip;
 
-use super::walk;
-use crate::ir::{Expr, FactId, IpOperand, IpTest, Program};
+use crate::ir::errors::Errors;
+use crate::ir::{Expr, IpOperand, IpTest, Program};
 
 /// The program with its conditions folded.
 pub(super) fn fold(mut program: Program) -> Program {
     let mut questions = std::mem::take(&mut program.questions);
     for question in &mut questions {
-        let folder = Folder { given: given_facts(&program, &question.binding) };
+        let errors = Errors { terms: &program.terms, facts: &program.facts, given: &question.given };
+        let folder = Folder { errors };
         for (_, condition) in &mut question.conditions {
-            walk::each_mut(condition, &mut |expr| {
+            condition.each_mut(&mut |expr| {
                 let whole = std::mem::replace(expr, Expr::Bool(false));
                 *expr = folder.fold_one(whole);
             });
@@ -32,31 +30,11 @@ pub(super) fn fold(mut program: Program) -> Program {
     program
 }
 
-/// The facts whose state is always VALUE: those whose terms are constants, the principal, the resource, or the whole
-/// context. An attribute may be missing, if only because its entity isn't in the store.
-fn given_facts(program: &Program, binding: &Binding) -> BTreeSet<FactId> {
-    let mut inputs = vec![binding.principal, binding.resource];
-    if let ContextBinding::Whole(context) = &binding.context {
-        inputs.push(*context);
-    }
-    let given = |term: u32| match usize::try_from(term).ok().and_then(|term| program.terms.get(term)) {
-        Some(Term::Input(input)) => inputs.contains(input),
-        Some(Term::Symbol(_)) => true,
-        Some(Term::Attribute { .. } | Term::Tag { .. }) | None => false,
-    };
-    let facts = program.facts.iter().zip(0_u32..).filter(|(fact, _)| match fact.read {
-        Read::Value(term) | Read::State(term) => given(term),
-        Read::In { left, right } => given(left) && given(right),
-        Read::HasTag { of, key } => given(of) && given(key),
-    });
-    facts.map(|(_, position)| FactId(position)).collect()
+struct Folder<'a> {
+    errors: Errors<'a>,
 }
 
-struct Folder {
-    given: BTreeSet<FactId>,
-}
-
-impl Folder {
+impl Folder<'_> {
     /// Folds an expression whose operands are folded.
     fn fold_one(&self, expr: Expr) -> Expr {
         match expr {
@@ -64,13 +42,13 @@ impl Folder {
             Expr::And(left, right) => match (*left, *right) {
                 (Expr::Bool(true), other) | (other, Expr::Bool(true)) => other,
                 (Expr::Bool(false), _) => Expr::Bool(false),
-                (left, Expr::Bool(false)) if !self.can_err(&left) => Expr::Bool(false),
+                (left, Expr::Bool(false)) if !self.errors.can_err(&left) => Expr::Bool(false),
                 (left, right) => Expr::And(Box::new(left), Box::new(right)),
             },
             Expr::Or(left, right) => match (*left, *right) {
                 (Expr::Bool(false), other) | (other, Expr::Bool(false)) => other,
                 (Expr::Bool(true), _) => Expr::Bool(true),
-                (left, Expr::Bool(true)) if !self.can_err(&left) => Expr::Bool(true),
+                (left, Expr::Bool(true)) if !self.errors.can_err(&left) => Expr::Bool(true),
                 (left, right) => Expr::Or(Box::new(left), Box::new(right)),
             },
             Expr::If(condition, then, otherwise) => match (*condition, *then, *otherwise) {
@@ -154,45 +132,8 @@ impl Folder {
         first
             .into_iter()
             .rev()
-            .filter(|first| self.can_err(first))
+            .filter(|first| self.errors.can_err(first))
             .fold(then, |then, first| Expr::Check(Box::new(first), Box::new(then)))
-    }
-
-    /// Whether evaluating an expression may err.
-    fn can_err(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::Bool(_) | Expr::Word(..) | Expr::Symbol(..) => false,
-            Expr::Fact(fact, _) | Expr::Has(fact) | Expr::Like(fact, _) => !self.given.contains(fact),
-            // Constants whose sum doesn't overflow are folded already.
-            Expr::Add(..) | Expr::Subtract(..) | Expr::Multiply(..) | Expr::Negate(_) | Expr::ToDate(_) => true,
-            Expr::Ip(_, operand) => self.operand_can_err(operand),
-            Expr::IpInRange(inner, outer) => self.operand_can_err(inner) || self.operand_can_err(outer),
-            Expr::Not(_)
-            | Expr::And(..)
-            | Expr::Or(..)
-            | Expr::If(..)
-            | Expr::Check(..)
-            | Expr::Equal(..)
-            | Expr::Less(..)
-            | Expr::LessEqual(..)
-            | Expr::Quotient(..)
-            | Expr::ToTime(_)
-            | Expr::Retype(..)
-            | Expr::Set(..)
-            | Expr::Record(_)
-            | Expr::IsEmpty(_)
-            | Expr::Contains(..)
-            | Expr::ContainsAll(..)
-            | Expr::ContainsAny(..) => {
-                let mut any = false;
-                walk::each_operand(expr, &mut |operand| any = any || self.can_err(operand));
-                any
-            }
-        }
-    }
-
-    fn operand_can_err(&self, operand: &IpOperand) -> bool {
-        matches!(operand, IpOperand::Fact(fact) if !self.given.contains(fact))
     }
 }
 

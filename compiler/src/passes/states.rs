@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exportgate_contract::manifest::Read;
 
-use super::walk;
 use crate::ir::{Expr, FactId, Program};
 
 /// The program with states read from values.
@@ -29,11 +28,11 @@ pub(super) fn merge_states(mut program: Program) -> Program {
     }
     for question in &mut program.questions {
         let mut read = BTreeSet::new();
-        for (_, condition) in &mut question.conditions {
-            walk::each_mut(condition, &mut |expr| walk::facts_mut(expr, &mut |fact| _ = read.insert(*fact)));
+        for (_, condition) in &question.conditions {
+            condition.each(&mut |expr| expr.own_facts(&mut |fact| _ = read.insert(*fact)));
         }
         for (_, condition) in &mut question.conditions {
-            walk::each_mut(condition, &mut |expr| {
+            condition.each_mut(&mut |expr| {
                 if let Expr::Has(fact) = expr
                     && let Some(value) = replaced.get(fact)
                     && read.contains(value)

@@ -105,6 +105,7 @@ impl Builder {
                 resource: 2,
                 context: ContextBinding::Attributes([("customer".into(), 1)].into()),
             },
+            given: [0, 2].into(),
             conditions: conditions.into_iter().map(|(policy, condition)| (PolicyIdx(policy), condition)).collect(),
         });
         self

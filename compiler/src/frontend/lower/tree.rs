@@ -60,54 +60,14 @@ impl Tree {
     fn nodes(&self) -> usize {
         let below = match self {
             Self::Leaf(Leaf::Term(..) | Leaf::Context) => 0,
-            Self::Leaf(Leaf::Expr(expr)) => expr_nodes(expr),
+            Self::Leaf(Leaf::Expr(expr)) => expr.nodes(),
             Self::Leaf(Leaf::Record(fields)) => fields.values().map(Self::nodes).fold(0, usize::saturating_add),
             Self::Leaf(Leaf::Set(members, _)) => members.iter().map(Self::nodes).fold(0, usize::saturating_add),
-            Self::If(test, then, or) => expr_nodes(test).saturating_add(then.nodes()).saturating_add(or.nodes()),
-            Self::Check(checked, then) => expr_nodes(checked).saturating_add(then.nodes()),
+            Self::If(test, then, or) => test.nodes().saturating_add(then.nodes()).saturating_add(or.nodes()),
+            Self::Check(checked, then) => checked.nodes().saturating_add(then.nodes()),
         };
         below.saturating_add(1)
     }
-}
-
-/// The expressions that are evaluated as part of `expr`, in order.
-fn operands(expr: &Expr) -> Vec<&Expr> {
-    match expr {
-        Expr::Bool(_)
-        | Expr::Word(..)
-        | Expr::Symbol(..)
-        | Expr::Fact(..)
-        | Expr::Has(_)
-        | Expr::Like(..)
-        | Expr::Ip(..)
-        | Expr::IpInRange(..) => Vec::new(),
-        Expr::Not(of)
-        | Expr::Negate(of)
-        | Expr::Quotient(of, _)
-        | Expr::ToDate(of)
-        | Expr::ToTime(of)
-        | Expr::Retype(of, _)
-        | Expr::IsEmpty(of) => vec![of],
-        Expr::And(left, right)
-        | Expr::Or(left, right)
-        | Expr::Check(left, right)
-        | Expr::Equal(left, right)
-        | Expr::Less(left, right)
-        | Expr::LessEqual(left, right)
-        | Expr::Add(left, right, _)
-        | Expr::Subtract(left, right, _)
-        | Expr::Multiply(left, right)
-        | Expr::Contains(left, right)
-        | Expr::ContainsAll(left, right)
-        | Expr::ContainsAny(left, right) => vec![left, right],
-        Expr::If(test, then, or) => vec![test, then, or],
-        Expr::Set(members, _) => members.iter().collect(),
-        Expr::Record(fields) => fields.iter().map(|(_, _, field)| field).collect(),
-    }
-}
-
-fn expr_nodes(expr: &Expr) -> usize {
-    operands(expr).into_iter().map(expr_nodes).fold(1, usize::saturating_add)
 }
 
 /// All of `exprs`, each a truth value: evaluated in order until one is false. Balanced, so that it nests little.
@@ -240,9 +200,9 @@ impl Lowering<'_> {
     pub(super) fn errors(&mut self, tree: Tree) -> Result<Vec<Expr>, LowerError> {
         Ok(match tree {
             Tree::Leaf(Leaf::Context) => Vec::new(),
-            Tree::Leaf(Leaf::Term(term, _)) if self.is_given(term) => Vec::new(),
+            Tree::Leaf(Leaf::Term(term, _)) if self.errors_known().is_given(term) => Vec::new(),
             Tree::Leaf(leaf @ Leaf::Term(..)) => vec![self.value(leaf.into())?],
-            Tree::Leaf(Leaf::Expr(expr)) if !self.can_err(&expr) => Vec::new(),
+            Tree::Leaf(Leaf::Expr(expr)) if !self.errors_known().can_err(&expr) => Vec::new(),
             Tree::Leaf(Leaf::Expr(expr)) => vec![expr],
             Tree::Leaf(Leaf::Record(fields)) => self.errors_of_all(fields.into_values())?,
             Tree::Leaf(Leaf::Set(members, _)) => self.errors_of_all(members)?,
@@ -254,7 +214,7 @@ impl Lowering<'_> {
             Tree::If(test, then, or) => {
                 let then = self.errors(*then)?;
                 let or = self.errors(*or)?;
-                match (then.is_empty() && or.is_empty(), self.can_err(&test)) {
+                match (then.is_empty() && or.is_empty(), self.errors_known().can_err(&test)) {
                     (true, true) => vec![*test],
                     (true, false) => Vec::new(),
                     (false, _) => {
@@ -271,45 +231,6 @@ impl Lowering<'_> {
             errors.extend(self.errors(tree)?);
         }
         Ok(errors)
-    }
-
-    /// Whether evaluating `expr` can err.
-    fn can_err(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::Bool(_) | Expr::Word(..) | Expr::Symbol(..) => false,
-            Expr::Fact(fact, _) | Expr::Like(fact, _) => self.can_fact_err(*fact),
-            Expr::Has(fact) => match self.tables.fact_at(*fact).map(|fact| &fact.read) {
-                Some(Read::State(term)) => self.can_state_err(term),
-                Some(Read::Value(_) | Read::In { .. } | Read::HasTag { .. }) | None => true,
-            },
-            Expr::Ip(_, operand) => self.can_operand_err(operand),
-            Expr::IpInRange(address, range) => self.can_operand_err(address) || self.can_operand_err(range),
-            Expr::Add(..) | Expr::Subtract(..) | Expr::Multiply(..) | Expr::Negate(_) | Expr::ToDate(_) => true,
-            Expr::Not(_)
-            | Expr::And(..)
-            | Expr::Or(..)
-            | Expr::If(..)
-            | Expr::Check(..)
-            | Expr::Equal(..)
-            | Expr::Less(..)
-            | Expr::LessEqual(..)
-            | Expr::Quotient(..)
-            | Expr::ToTime(_)
-            | Expr::Retype(..)
-            | Expr::Set(..)
-            | Expr::Record(_)
-            | Expr::IsEmpty(_)
-            | Expr::Contains(..)
-            | Expr::ContainsAll(..)
-            | Expr::ContainsAny(..) => operands(expr).into_iter().any(|operand| self.can_err(operand)),
-        }
-    }
-
-    fn can_operand_err(&self, operand: &IpOperand) -> bool {
-        match operand {
-            IpOperand::Fact(fact) => self.can_fact_err(*fact),
-            IpOperand::Literal(_) => false,
-        }
     }
 }
 
