@@ -1,5 +1,7 @@
 //! What the benches measure: the reference pack, and jobs of any size made from its cases.
 
+pub mod synthetic;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
