@@ -1,0 +1,202 @@
+//! The rows of a store, and the few things that both stores must be able to do with them. What they mean is decided in
+//! `transaction`, once for both.
+
+use crate::customer::{CustomerHash, Customers};
+use crate::error::{LedgerError, StoreError};
+use crate::ledger::{JobState, NewReview, Request};
+use crate::window::{Counted, Subject};
+
+/// The number of a series: what is counted for one subject.
+pub(crate) type SeriesId = u32;
+
+/// What a store knows about itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreState {
+    /// The time of the latest record.
+    pub(crate) latest_ms: i64,
+    /// The length of the longest window declared.
+    pub(crate) kept_ms: i64,
+    /// Whether any two ids were merged.
+    pub(crate) merged: bool,
+}
+
+/// The count of a window that slides: how many customers' last grants (or how many denials) lie after `start_ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) series: SeriesId,
+    pub(crate) length_ms: i64,
+    pub(crate) start_ms: i64,
+    pub(crate) count: i64,
+}
+
+/// A job as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct JobRow {
+    pub(crate) number: i64,
+    pub(crate) id: String,
+    pub(crate) digest: [u8; 32],
+    pub(crate) agent: String,
+    pub(crate) at_ms: i64,
+    pub(crate) expires_ms: i64,
+    pub(crate) used_ms: Option<i64>,
+    pub(crate) state: JobState,
+    /// The series that it was reserved for, ascending.
+    pub(crate) scope: Scope,
+    /// How many customers were reserved.
+    pub(crate) reserved: u64,
+    /// How many customers are counted for it.
+    pub(crate) count: u64,
+    /// The digest of the customers that left, once it is committed.
+    pub(crate) left: Option<[u8; 32]>,
+}
+
+/// The series that a job counts for, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scope(pub(crate) Vec<SeriesId>);
+
+impl Scope {
+    pub(crate) fn new(mut series: Vec<SeriesId>) -> Self {
+        series.sort_unstable();
+        series.dedup();
+        Self(series)
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|id| id.to_be_bytes()).collect()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        let mut series = Vec::with_capacity(bytes.len() / 4);
+        read_scope(bytes, &mut series)?;
+        Ok(Self(series))
+    }
+}
+
+/// Appends the series of a stored scope.
+pub(crate) fn read_scope(bytes: &[u8], to: &mut Vec<SeriesId>) -> Result<(), StoreError> {
+    let (chunks, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(corrupt("a scope isn't a list of series"));
+    }
+    to.extend(chunks.iter().copied().map(u32::from_be_bytes));
+    Ok(())
+}
+
+/// The grants of some customers that are still stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Past {
+    /// In the order of the customers.
+    rows: Vec<PastRow>,
+    scopes: Vec<SeriesId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PastRow {
+    /// The place of the customer in the set that was asked for.
+    customer: u32,
+    job: i64,
+    at_ms: i64,
+    scope: (u32, u32),
+}
+
+/// One grant: a customer of a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grant<'a> {
+    pub(crate) job: i64,
+    pub(crate) at_ms: i64,
+    pub(crate) scope: &'a [SeriesId],
+}
+
+impl Past {
+    /// Adds a grant of the customer at `customer`; customers come in ascending order.
+    pub(crate) fn push(&mut self, customer: usize, job: i64, at_ms: i64, scope: &[u8]) -> Result<(), StoreError> {
+        let begin = self.scopes.len();
+        read_scope(scope, &mut self.scopes)?;
+        let place = |n: usize| u32::try_from(n).map_err(|_| corrupt("there are too many grants of these customers"));
+        let scope = (place(begin)?, place(self.scopes.len())?);
+        self.rows.push(PastRow { customer: place(customer)?, job, at_ms, scope });
+        Ok(())
+    }
+
+    fn grant(&self, row: &PastRow) -> Grant<'_> {
+        let (begin, end) = row.scope;
+        let scope = self.scopes.get(begin as usize..end as usize).unwrap_or_default();
+        Grant { job: row.job, at_ms: row.at_ms, scope }
+    }
+
+    /// The grants, customer by customer.
+    pub(crate) fn by_customer(&self) -> impl Iterator<Item = (usize, Vec<Grant<'_>>)> {
+        self.rows.chunk_by(|a, b| a.customer == b.customer).filter_map(|rows| {
+            let customer = rows.first()?.customer as usize;
+            Some((customer, rows.iter().map(|row| self.grant(row)).collect()))
+        })
+    }
+
+    /// When each customer was last granted to the series; those who weren't are left out.
+    pub(crate) fn last_grants(&self, series: SeriesId) -> impl Iterator<Item = i64> {
+        self.rows.chunk_by(|a, b| a.customer == b.customer).filter_map(move |rows| {
+            rows.iter().map(|row| self.grant(row)).filter(|grant| grant.scope.contains(&series)).map(|g| g.at_ms).max()
+        })
+    }
+}
+
+/// What `transaction` needs of a store, all within one transaction of the store.
+pub(crate) trait Rows {
+    fn state(&mut self) -> Result<StoreState, StoreError>;
+    /// Notes that something was recorded at `now_ms` for these series.
+    fn set_latest(&mut self, series: &[SeriesId], now_ms: i64) -> Result<(), StoreError>;
+
+    fn series(&mut self, subject: &Subject, counted: Counted) -> Result<Option<SeriesId>, StoreError>;
+    fn make_series(&mut self, subject: &Subject, counted: Counted) -> Result<SeriesId, StoreError>;
+
+    fn views(&mut self, series: SeriesId) -> Result<Vec<View>, StoreError>;
+    fn put_view(&mut self, view: &View) -> Result<(), StoreError>;
+
+    /// How many of the series lie after `after_ms`, and at or before `to_ms`.
+    fn moments(&mut self, series: SeriesId, after_ms: i64, to_ms: i64) -> Result<i64, StoreError>;
+    /// Adds to moments; those that come to nothing are deleted.
+    fn add_moments(&mut self, changes: &[(SeriesId, i64, i64)]) -> Result<(), StoreError>;
+
+    /// The customers with each alias replaced; only called when ids were merged.
+    fn canonical(&mut self, customers: &Customers) -> Result<Customers, StoreError>;
+    fn past(&mut self, customers: &Customers) -> Result<Past, StoreError>;
+    fn put_grants(&mut self, job: i64, at_ms: i64, scope: &Scope, customers: &Customers) -> Result<(), StoreError>;
+    fn delete_grants(&mut self, grants: &[(CustomerHash, i64)]) -> Result<(), StoreError>;
+
+    fn job(&mut self, id: &str) -> Result<Option<JobRow>, StoreError>;
+    /// Whether the job with this number was committed.
+    fn is_committed(&mut self, number: i64) -> Result<bool, StoreError>;
+    /// The customers counted for the job.
+    fn job_customers(&mut self, number: i64) -> Result<Customers, StoreError>;
+    /// Stores a new job, whatever its number; returns the number that it got.
+    fn insert_job(&mut self, job: &JobRow, customers: &Customers) -> Result<i64, StoreError>;
+    /// Stores `used_ms`, `state`, `count`, `left` and, where given, the customers.
+    fn update_job(&mut self, job: &JobRow, customers: Option<&Customers>) -> Result<(), StoreError>;
+
+    fn revoked_since_ms(&mut self, agent: &str) -> Result<Option<i64>, StoreError>;
+
+    /// Requests of this digest, or of this number; with answers, the oldest first.
+    fn requests(&mut self, of: RequestsOf<'_>) -> Result<Vec<Request>, StoreError>;
+    fn set_consumed(&mut self, request: i64, job: &str) -> Result<(), StoreError>;
+
+    fn insert_review(&mut self, review: &NewReview<'_>, now_ms: i64) -> Result<i64, StoreError>;
+    fn append_record(&mut self, record: &[u8]) -> Result<u64, StoreError>;
+}
+
+/// Which requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RequestsOf<'a> {
+    Number(i64),
+    Digest(&'a [u8; 32]),
+    /// The latest, at most as many.
+    Latest(usize),
+}
+
+pub(crate) fn corrupt(message: &str) -> StoreError {
+    StoreError::Corrupt { message: message.to_owned() }
+}
+
+/// Refuses what is longer, or more, than the ledger takes.
+pub(crate) fn check_limit(what: &'static str, found: usize, max: usize) -> Result<(), LedgerError> {
+    if found > max { Err(LedgerError::Limit { what, found, max }) } else { Ok(()) }
+}

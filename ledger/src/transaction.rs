@@ -1,0 +1,234 @@
+//! What a transaction does, the same for both stores: counts, reservations, permits, approvals.
+//!
+//! The past is kept as grants, one a customer and job. A subject's **last grant** of a customer is the latest grant of
+//! that customer whose job counts for the subject; it alone decides in which of the subject's windows the customer lies.
+//! Two things are derived from the last grants and kept in step with them: **moments**, how many last grants a subject has
+//! at one millisecond, and **views**, how many it has after the start of a window. A window is read by moving the start of
+//! its view over the moments that have left it since, so each moment is stepped over once a window, however long the past.
+//!
+//! INVARIANT: the count of a view is the sum of the moments of its series after its start.
+//! INVARIANT: a moment that any view can see is the number of customers whose last grant lies there.
+
+mod counts;
+mod jobs;
+
+use std::collections::BTreeMap;
+
+use crate::customer::Customers;
+use crate::error::{ApprovalError, JobError, LedgerError, WindowError};
+use crate::ledger::{
+    JOB_ID_BYTES_MAX, Job, Left, NewReview, On, RECORD_BYTES_MAX, Request, RequestState, Reservation, Reserved,
+    SUBJECT_ID_BYTES_MAX, SUBJECTS_MAX, TEXT_BYTES_MAX, Transaction,
+};
+use crate::rows::{JobRow, Past, RequestsOf, Rows, SeriesId, StoreState, View, check_limit};
+use crate::window::{Counted, Subject, Window, WindowRead};
+
+/// A transaction on the rows of a store.
+pub(crate) struct Tx<'a, R: Rows> {
+    rows: &'a mut R,
+    state: StoreState,
+    now_ms: i64,
+    open: Open,
+    /// Whether a window was declared.
+    is_declared: &'a dyn Fn(&Window) -> Result<bool, LedgerError>,
+    /// The views of each series that was touched.
+    views: BTreeMap<SeriesId, Vec<OpenView>>,
+    /// The past of the customers that were counted last.
+    past: Option<(Customers, Past)>,
+    wrote: bool,
+}
+
+/// What the transaction was opened for.
+enum Open {
+    Subjects(Vec<(Subject, Option<SeriesId>)>),
+    Job(Option<Box<JobRow>>),
+}
+
+/// A view within a transaction.
+struct OpenView {
+    view: View,
+    changed: bool,
+}
+
+impl<'a, R: Rows> Tx<'a, R> {
+    /// Opens a transaction; `clock_ms` is the time that the store goes by.
+    pub(crate) fn open(
+        rows: &'a mut R,
+        on: On<'_>,
+        clock_ms: i64,
+        is_declared: &'a dyn Fn(&Window) -> Result<bool, LedgerError>,
+    ) -> Result<Self, LedgerError> {
+        let state = rows.state()?;
+        let open = match on {
+            On::Subjects(subjects) => {
+                check_limit("subjects of a transaction", subjects.len(), SUBJECTS_MAX)?;
+                let mut open = Vec::with_capacity(subjects.len());
+                for subject in subjects {
+                    check_limit("bytes of a subject's id", subject.id.len(), SUBJECT_ID_BYTES_MAX)?;
+                    open.push((subject.clone(), rows.series(subject, Counted::Customers)?));
+                }
+                Open::Subjects(open)
+            }
+            On::Job(id) => Open::Job(rows.job(id)?.map(Box::new)),
+        };
+        let now_ms = clock_ms.max(state.latest_ms);
+        Ok(Self { rows, state, now_ms, open, is_declared, views: BTreeMap::new(), past: None, wrote: false })
+    }
+
+    /// Writes what changed in memory; to be called before the store commits.
+    pub(crate) fn finish(mut self) -> Result<(), LedgerError> {
+        let mut touched = Vec::new();
+        for (series, views) in &self.views {
+            touched.push(*series);
+            for open in views.iter().filter(|open| open.changed) {
+                self.rows.put_view(&open.view)?;
+                self.wrote = true;
+            }
+        }
+        if self.wrote {
+            self.rows.set_latest(&touched, self.now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// What happened at or before this time lies outside every window.
+    fn horizon_ms(&self) -> i64 {
+        self.now_ms.saturating_sub(self.state.kept_ms)
+    }
+
+    fn canonical(&mut self, customers: &Customers) -> Result<Customers, LedgerError> {
+        if self.state.merged { Ok(self.rows.canonical(customers)?) } else { Ok(customers.clone()) }
+    }
+
+    /// The job that the transaction was opened for, or one whose subjects are all open.
+    fn opened_job(&mut self, id: &str) -> Result<JobRow, LedgerError> {
+        if let Open::Job(Some(job)) = &self.open
+            && job.id == id
+        {
+            return Ok((**job).clone());
+        }
+        let job = self.rows.job(id)?.ok_or_else(|| JobError::Unknown { job: id.to_owned() })?;
+        let is_open = |series: &SeriesId| match &self.open {
+            Open::Subjects(open) => open.iter().any(|(_, found)| found.as_ref() == Some(series)),
+            Open::Job(open) => open.as_ref().is_some_and(|open| open.scope.0.contains(series)),
+        };
+        if job.scope.0.iter().all(is_open) { Ok(job) } else { Err(JobError::NotOpened { job: id.to_owned() }.into()) }
+    }
+
+    fn set_opened_job(&mut self, job: &JobRow) {
+        if let Open::Job(Some(open)) = &mut self.open
+            && open.number == job.number
+        {
+            **open = job.clone();
+        }
+    }
+
+    fn requested(&mut self, request: i64) -> Result<Request, LedgerError> {
+        let found = self.rows.requests(RequestsOf::Number(request))?.into_iter().next();
+        Ok(found.ok_or(ApprovalError::Unknown { request })?)
+    }
+}
+
+impl<R: Rows> Transaction for Tx<'_, R> {
+    fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    fn revoked_since_ms(&mut self, agent: &str) -> Result<Option<i64>, LedgerError> {
+        Ok(self.rows.revoked_since_ms(agent)?)
+    }
+
+    fn count_after(&mut self, reads: &[WindowRead<'_>], customers: &Customers) -> Result<Vec<u64>, LedgerError> {
+        self.counts_after(reads, customers)
+    }
+
+    fn reserve(&mut self, job: &Reservation<'_>) -> Result<Reserved, LedgerError> {
+        check_limit("bytes of a job's id", job.job.len(), JOB_ID_BYTES_MAX)?;
+        check_limit("bytes of an agent's id", job.agent.len(), SUBJECT_ID_BYTES_MAX)?;
+        check_limit("customers of a job", job.customers.len(), crate::CUSTOMERS_PER_JOB_MAX)?;
+        self.reserve_job(job)
+    }
+
+    fn job(&mut self, job: &str) -> Result<Option<Job>, LedgerError> {
+        Ok(self.rows.job(job)?.map(JobRow::into_job))
+    }
+
+    fn use_permit(&mut self, job: &str) -> Result<(), LedgerError> {
+        self.use_job_permit(job)
+    }
+
+    fn commit(&mut self, job: &str, left: Left<'_>) -> Result<(), LedgerError> {
+        self.commit_job(job, left)
+    }
+
+    fn cancel(&mut self, job: &str) -> Result<(), LedgerError> {
+        self.cancel_job(job)
+    }
+
+    fn record_denial(&mut self, agent: &Subject) -> Result<(), LedgerError> {
+        let is_open = match &self.open {
+            Open::Subjects(open) => open.iter().any(|(subject, _)| subject == agent),
+            Open::Job(_) => false,
+        };
+        if !is_open {
+            return Err(WindowError::NotOpened { subject: agent.clone() }.into());
+        }
+        self.count_denial(agent)
+    }
+
+    fn approvals(&mut self, digest: &[u8; 32]) -> Result<Vec<Request>, LedgerError> {
+        let mut requests = self.rows.requests(RequestsOf::Digest(digest))?;
+        requests.retain(|request| request.state == RequestState::Open && self.now_ms < request.expires_ms);
+        Ok(requests)
+    }
+
+    fn consume_approvals(&mut self, request: i64, digest: &[u8; 32], job: &str) -> Result<(), LedgerError> {
+        let found = self.requested(request)?;
+        if found.digest != *digest {
+            return Err(ApprovalError::Other { request }.into());
+        }
+        match &found.state {
+            RequestState::Consumed { job: by } if by == job => return Ok(()),
+            RequestState::Consumed { job } => return Err(ApprovalError::Consumed { request, job: job.clone() }.into()),
+            RequestState::Denied => {
+                let by = found.answers.iter().find(|answer| !answer.approve).map(|answer| answer.by.clone());
+                return Err(ApprovalError::Denied { request, by: by.unwrap_or_default() }.into());
+            }
+            RequestState::Open => {}
+        }
+        if self.now_ms >= found.expires_ms {
+            return Err(ApprovalError::Expired { request, expires_ms: found.expires_ms }.into());
+        }
+        self.wrote = true;
+        Ok(self.rows.set_consumed(request, job)?)
+    }
+
+    fn add_review(&mut self, review: &NewReview<'_>) -> Result<i64, LedgerError> {
+        check_limit("bytes of a job's id", review.job.len(), JOB_ID_BYTES_MAX)?;
+        check_limit("bytes of a review's text", review.text.len(), TEXT_BYTES_MAX)?;
+        self.wrote = true;
+        Ok(self.rows.insert_review(review, self.now_ms)?)
+    }
+
+    fn append_record(&mut self, record: &[u8]) -> Result<u64, LedgerError> {
+        check_limit("bytes of a record", record.len(), RECORD_BYTES_MAX)?;
+        self.wrote = true;
+        Ok(self.rows.append_record(record)?)
+    }
+}
+
+impl JobRow {
+    pub(crate) fn into_job(self) -> Job {
+        Job {
+            id: self.id,
+            digest: self.digest,
+            agent: self.agent,
+            reserved_ms: self.at_ms,
+            expires_ms: self.expires_ms,
+            used_ms: self.used_ms,
+            state: self.state,
+            reserved: self.reserved,
+            counted: self.count,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Counts of windows: views that slide over moments.
+
+use std::collections::BTreeMap;
+
+use super::{Open, OpenView, Tx};
+use crate::customer::Customers;
+use crate::error::{LedgerError, WindowError};
+use crate::rows::{Past, Rows, SeriesId, View};
+use crate::window::{Counted, Subject, WindowRead};
+
+/// Changes of moments, summed up.
+pub(super) type Changes = BTreeMap<(SeriesId, i64), i64>;
+
+impl<R: Rows> Tx<'_, R> {
+    pub(super) fn counts_after(
+        &mut self,
+        reads: &[WindowRead<'_>],
+        customers: &Customers,
+    ) -> Result<Vec<u64>, LedgerError> {
+        let customers = self.canonical(customers)?;
+        let mut counts = Vec::with_capacity(reads.len());
+        for read in reads {
+            if !(self.is_declared)(&read.window())? {
+                return Err(WindowError::Undeclared { window: read.window() }.into());
+            }
+            let asked = match read.counted {
+                Counted::Customers => customers.len() as u64,
+                Counted::Denials => 0,
+            };
+            let Some(series) = self.open_series(read.subject, read.counted)? else {
+                counts.push(asked);
+                continue;
+            };
+            let view = self.slide_view(series, read.length_ms)?;
+            let within = match read.counted {
+                Counted::Denials => 0,
+                Counted::Customers => {
+                    let past = self.past_of(&customers)?;
+                    past.last_grants(series).filter(|last_ms| *last_ms > view.start_ms).count() as u64
+                }
+            };
+            // A customer of the job that lies in the window already counts once.
+            counts.push(asked.saturating_sub(within).saturating_add(u64::try_from(view.count).unwrap_or(0)));
+        }
+        Ok(counts)
+    }
+
+    /// The number of the series; none when nothing was ever counted for it.
+    fn open_series(&mut self, subject: &Subject, counted: Counted) -> Result<Option<SeriesId>, LedgerError> {
+        let not_opened = || WindowError::NotOpened { subject: subject.clone() };
+        let Open::Subjects(open) = &self.open else {
+            return Err(not_opened().into());
+        };
+        let (_, series) = open.iter().find(|(found, _)| found == subject).ok_or_else(not_opened)?;
+        match counted {
+            Counted::Customers => Ok(*series),
+            Counted::Denials => Ok(self.rows.series(subject, Counted::Denials)?),
+        }
+    }
+
+    /// The past of these customers, read once.
+    pub(super) fn past_of(&mut self, customers: &Customers) -> Result<&Past, LedgerError> {
+        if self.past.as_ref().is_none_or(|(of, _)| of != customers) {
+            let past = self.rows.past(customers)?;
+            self.past = Some((customers.clone(), past));
+        }
+        match &self.past {
+            Some((_, past)) => Ok(past),
+            None => Err(crate::rows::corrupt("the past of the customers was lost").into()),
+        }
+    }
+
+    /// The view of one window, moved to now; it is made when there is none.
+    fn slide_view(&mut self, series: SeriesId, length_ms: i64) -> Result<View, LedgerError> {
+        self.slide_views(series)?;
+        let start_ms = self.now_ms.saturating_sub(length_ms);
+        let views = self.views.entry(series).or_default();
+        if let Some(open) = views.iter().find(|open| open.view.length_ms == length_ms) {
+            return Ok(open.view);
+        }
+        let count = self.rows.moments(series, start_ms, i64::MAX)?;
+        let view = View { series, length_ms, start_ms, count };
+        views.push(OpenView { view, changed: true });
+        Ok(view)
+    }
+
+    /// Moves all views of the series to now.
+    pub(super) fn slide_views(&mut self, series: SeriesId) -> Result<(), LedgerError> {
+        if self.views.contains_key(&series) {
+            return Ok(());
+        }
+        let mut open = Vec::new();
+        for view in self.rows.views(series)? {
+            open.push(self.slide(view)?);
+        }
+        self.views.insert(series, open);
+        Ok(())
+    }
+
+    fn slide(&mut self, mut view: View) -> Result<OpenView, LedgerError> {
+        let start_ms = self.now_ms.saturating_sub(view.length_ms);
+        if start_ms <= view.start_ms {
+            return Ok(OpenView { view, changed: false });
+        }
+        let left = self.rows.moments(view.series, view.start_ms, start_ms)?;
+        view.start_ms = start_ms;
+        view.count = view.count.saturating_sub(left);
+        Ok(OpenView { view, changed: left != 0 })
+    }
+
+    /// Moves a last grant of the series from one time to another, in its views and among `changes`; the views were moved to
+    /// now. None stands for no grant.
+    pub(super) fn move_last_grant(
+        &mut self,
+        series: SeriesId,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+        changes: &mut Changes,
+    ) {
+        if from_ms == to_ms {
+            return;
+        }
+        let horizon_ms = self.horizon_ms();
+        // No view sees what lies at or before the horizon, and its moments may have been dropped.
+        let mut change = |at_ms: Option<i64>, by: i64| {
+            if let Some(at_ms) = at_ms.filter(|at_ms| *at_ms > horizon_ms) {
+                *changes.entry((series, at_ms)).or_default() += by;
+            }
+        };
+        change(from_ms, -1);
+        change(to_ms, 1);
+        for open in self.views.get_mut(&series).into_iter().flatten() {
+            let is_within = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| at_ms > open.view.start_ms);
+            let by = i64::from(is_within(to_ms)) - i64::from(is_within(from_ms));
+            if by != 0 {
+                open.view.count = open.view.count.saturating_add(by);
+                open.changed = true;
+            }
+        }
+    }
+
+    pub(super) fn write_changes(&mut self, changes: &Changes) -> Result<(), LedgerError> {
+        let changes: Vec<(SeriesId, i64, i64)> =
+            changes.iter().filter(|(_, by)| **by != 0).map(|((series, at_ms), by)| (*series, *at_ms, *by)).collect();
+        Ok(self.rows.add_moments(&changes)?)
+    }
+
+    pub(super) fn count_denial(&mut self, agent: &Subject) -> Result<(), LedgerError> {
+        let series = match self.rows.series(agent, Counted::Denials)? {
+            Some(series) => series,
+            None => self.rows.make_series(agent, Counted::Denials)?,
+        };
+        self.slide_views(series)?;
+        let mut changes = Changes::new();
+        self.move_last_grant(series, None, Some(self.now_ms), &mut changes);
+        self.wrote = true;
+        self.write_changes(&changes)
+    }
+}
