@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::WindowError;
-use crate::window::{Unseen, WINDOW_MS_MAX, Window};
+use crate::error::{StoreError, WindowError};
+use crate::rows::corrupt;
+use crate::window::{Counted, SubjectKind, Unseen, WINDOW_MS_MAX, Window};
 
 /// A window that the store knows.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +12,16 @@ pub(crate) struct Declared {
     pub(crate) window: Window,
     /// Since when everything was counted that it counts; the least time when it always was.
     pub(crate) since_ms: i64,
+}
+
+impl Declared {
+    /// The window with these names, as a store has them.
+    pub(crate) fn parse(kind: &str, counted: &str, length_ms: i64, since_ms: i64) -> Result<Self, StoreError> {
+        match (SubjectKind::parse(kind), Counted::parse(counted)) {
+            (Some(kind), Some(counted)) => Ok(Self { window: Window { kind, counted, length_ms }, since_ms }),
+            _ => Err(corrupt("a declared window can't be read")),
+        }
+    }
 }
 
 /// What a store has of the past.

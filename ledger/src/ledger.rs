@@ -163,6 +163,28 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     ///
     /// [`crate::StoreError`].
     fn records(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError>;
+
+    /// Says that two ids are one person: from now on, and in all windows, `alias` counts as `canonical`. It can't be undone.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError`].
+    fn merge(&self, alias: &str, canonical: &str, clock_ms: i64) -> Result<(), LedgerError>;
+
+    /// Drops what no window can see any more, at most some thousand rows; says whether there is more. The store does this
+    /// itself as it is written; an operator may do it at leisure.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError`].
+    fn sweep(&self, clock_ms: i64) -> Result<bool, LedgerError>;
+
+    /// Checks the whole store: that it is undamaged, and that every count equals what was granted. It reads everything.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError::Corrupt`] names the first thing that is wrong.
+    fn verify(&self) -> Result<Verified, LedgerError>;
 }
 
 /// One transaction. Everything in it is kept, or nothing.
@@ -437,6 +459,21 @@ pub struct Review {
     pub text: String,
     /// Who closed it, and when.
     pub closed: Option<(String, i64)>,
+}
+
+/// What a verification looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Jobs.
+    pub jobs: u64,
+    /// Jobs reserved and unanswered.
+    pub unanswered: u64,
+    /// Grants: customers of jobs that a window may still see.
+    pub grants: u64,
+    /// Windows of subjects whose count was compared.
+    pub windows: u64,
+    /// Records.
+    pub records: u64,
 }
 
 /// Calls that are one transaction each.

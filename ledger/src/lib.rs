@@ -49,7 +49,9 @@ mod error;
 mod ledger;
 mod rows;
 mod sqlite;
+mod store;
 mod transaction;
+mod verify;
 mod window;
 
 pub use customer::{CUSTOMER_KEY_BYTES_MIN, CUSTOMERS_PER_JOB_MAX, CustomerHash, CustomerKey, Customers};
@@ -57,7 +59,7 @@ pub use error::{ApprovalError, JobError, LedgerError, StoreError, WindowError};
 pub use ledger::{
     Answer, End, JOB_ID_BYTES_MAX, Job, JobState, Ledger, Left, NewAnswer, NewRequest, NewReview, On, RECORD_BYTES_MAX,
     ROWS_LISTED_MAX, Request, RequestState, Reservation, Reserved, Review, Revocation, SUBJECT_ID_BYTES_MAX,
-    SUBJECTS_MAX, Step, TEXT_BYTES_MAX, Transaction,
+    SUBJECTS_MAX, Step, TEXT_BYTES_MAX, Transaction, Verified,
 };
 pub use sqlite::{Durability, SqliteLedger, SqliteOptions};
 pub use window::{Counted, Subject, SubjectKind, Unseen, WINDOW_MS_MAX, Window, WindowRead};

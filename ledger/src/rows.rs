@@ -1,9 +1,12 @@
 //! The rows of a store, and the few things that both stores must be able to do with them. What they mean is decided in
 //! `transaction`, once for both.
 
+use std::collections::BTreeSet;
+
 use crate::customer::{CustomerHash, Customers};
+use crate::declare::Declared;
 use crate::error::{LedgerError, StoreError};
-use crate::ledger::{JobState, NewReview, Request};
+use crate::ledger::{JobState, NewAnswer, NewRequest, NewReview, Request, Review, Revocation};
 use crate::window::{Counted, Subject};
 
 /// The number of a series: what is counted for one subject.
@@ -12,12 +15,25 @@ pub(crate) type SeriesId = u32;
 /// What a store knows about itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoreState {
-    /// The time of the latest record.
+    /// What its customer key is recognised by.
+    pub(crate) key_check: [u8; 16],
+    /// The time of the latest record, of the series that the transaction is on at least; the least time when there is none.
     pub(crate) latest_ms: i64,
     /// The length of the longest window declared.
     pub(crate) kept_ms: i64,
+    /// What was granted or denied at or before this time may have been dropped; the least time when nothing was.
+    pub(crate) dropped_to_ms: i64,
     /// Whether any two ids were merged.
     pub(crate) merged: bool,
+}
+
+/// Where the next sweep goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Swept {
+    /// How many customers of the oldest job were looked at.
+    pub(crate) customers: usize,
+    /// The last series that was looked at.
+    pub(crate) series: SeriesId,
 }
 
 /// The count of a window that slides: how many customers' last grants (or how many denials) lie after `start_ms`.
@@ -124,6 +140,11 @@ impl Past {
         Grant { job: row.job, at_ms: row.at_ms, scope }
     }
 
+    /// The grants.
+    pub(crate) fn grants(&self) -> impl Iterator<Item = Grant<'_>> {
+        self.rows.iter().map(|row| self.grant(row))
+    }
+
     /// The grants, customer by customer.
     pub(crate) fn by_customer(&self) -> impl Iterator<Item = (usize, Vec<Grant<'_>>)> {
         self.rows.chunk_by(|a, b| a.customer == b.customer).filter_map(|rows| {
@@ -140,30 +161,54 @@ impl Past {
     }
 }
 
-/// What `transaction` needs of a store, all within one transaction of the store.
+/// What a ledger needs of a store, all within one transaction of the store.
 pub(crate) trait Rows {
     fn state(&mut self) -> Result<StoreState, StoreError>;
+    /// The time that the store goes by, where the caller's clock says `clock_ms`.
+    fn now_ms(&mut self, clock_ms: i64) -> Result<i64, StoreError>;
     /// Notes that something was recorded at `now_ms` for these series.
     fn set_latest(&mut self, series: &[SeriesId], now_ms: i64) -> Result<(), StoreError>;
+    fn set_key_check(&mut self, key_check: &[u8; 16]) -> Result<(), StoreError>;
+    /// Writes what the rows still hold back, before the store commits.
+    fn flush(&mut self) -> Result<(), StoreError>;
+
+    fn declared(&mut self) -> Result<Vec<Declared>, StoreError>;
+    fn insert_declared(&mut self, declared: &Declared) -> Result<(), StoreError>;
 
     fn series(&mut self, subject: &Subject, counted: Counted) -> Result<Option<SeriesId>, StoreError>;
     fn make_series(&mut self, subject: &Subject, counted: Counted) -> Result<SeriesId, StoreError>;
+    fn delete_series(&mut self, series: SeriesId) -> Result<(), StoreError>;
+    /// The numbers of the series after `after`, ascending, at most `max`.
+    fn series_after(&mut self, after: SeriesId, max: usize) -> Result<Vec<SeriesId>, StoreError>;
 
     fn views(&mut self, series: SeriesId) -> Result<Vec<View>, StoreError>;
     fn put_view(&mut self, view: &View) -> Result<(), StoreError>;
 
     /// How many of the series lie after `after_ms`, and at or before `to_ms`.
     fn moments(&mut self, series: SeriesId, after_ms: i64, to_ms: i64) -> Result<i64, StoreError>;
+    /// The series that count denials.
+    fn denial_series(&mut self) -> Result<BTreeSet<SeriesId>, StoreError>;
+    /// All moments of the series with their counts, ascending.
+    fn all_moments(&mut self, series: SeriesId) -> Result<Vec<(i64, i64)>, StoreError>;
     /// Adds to moments; those that come to nothing are deleted.
     fn add_moments(&mut self, changes: &[(SeriesId, i64, i64)]) -> Result<(), StoreError>;
+    /// Deletes the oldest moments of the series at or before `to_ms`, at most `max`; says how many there were.
+    fn drop_moments(&mut self, series: SeriesId, to_ms: i64, max: usize) -> Result<usize, StoreError>;
 
     /// The customers with each alias replaced; only called when ids were merged.
     fn canonical(&mut self, customers: &Customers) -> Result<Customers, StoreError>;
+    /// Makes `alias`, and what was an alias of it, an alias of `canonical`.
+    fn put_alias(&mut self, alias: CustomerHash, canonical: CustomerHash) -> Result<(), StoreError>;
+
     fn past(&mut self, customers: &Customers) -> Result<Past, StoreError>;
-    fn put_grants(&mut self, job: i64, at_ms: i64, scope: &Scope, customers: &Customers) -> Result<(), StoreError>;
+    fn put_grants(&mut self, job: i64, at_ms: i64, scope: &[u8], customers: &Customers) -> Result<(), StoreError>;
     fn delete_grants(&mut self, grants: &[(CustomerHash, i64)]) -> Result<(), StoreError>;
+    /// The grants after a customer and job, ascending, at most `max`.
+    fn grants_after(&mut self, after: (CustomerHash, i64), max: usize) -> Result<Vec<GrantRow>, StoreError>;
 
     fn job(&mut self, id: &str) -> Result<Option<JobRow>, StoreError>;
+    /// The jobs with numbers after `after`, ascending, at most `max`.
+    fn jobs_after(&mut self, after: i64, max: usize) -> Result<Vec<JobRow>, StoreError>;
     /// Whether the job with this number was committed.
     fn is_committed(&mut self, number: i64) -> Result<bool, StoreError>;
     /// The customers counted for the job.
@@ -172,21 +217,51 @@ pub(crate) trait Rows {
     fn insert_job(&mut self, job: &JobRow, customers: &Customers) -> Result<i64, StoreError>;
     /// Stores `used_ms`, `state`, `count`, `left` and, where given, the customers.
     fn update_job(&mut self, job: &JobRow, customers: Option<&Customers>) -> Result<(), StoreError>;
+    fn delete_job(&mut self, number: i64) -> Result<(), StoreError>;
+
+    fn swept(&mut self) -> Result<Swept, StoreError>;
+    fn set_swept(&mut self, swept: Swept, dropped_to_ms: i64) -> Result<(), StoreError>;
 
     fn revoked_since_ms(&mut self, agent: &str) -> Result<Option<i64>, StoreError>;
+    fn revoke(&mut self, agent: &str, reason: &str, now_ms: i64) -> Result<(), StoreError>;
+    fn reinstate(&mut self, agent: &str) -> Result<bool, StoreError>;
+    fn revocations(&mut self) -> Result<Vec<Revocation>, StoreError>;
 
-    /// Requests of this digest, or of this number; with answers, the oldest first.
+    /// Requests with their answers.
     fn requests(&mut self, of: RequestsOf<'_>) -> Result<Vec<Request>, StoreError>;
+    fn insert_request(&mut self, request: &NewRequest<'_>, now_ms: i64) -> Result<i64, StoreError>;
+    fn insert_answer(&mut self, request: i64, answer: &NewAnswer<'_>, now_ms: i64) -> Result<(), StoreError>;
     fn set_consumed(&mut self, request: i64, job: &str) -> Result<(), StoreError>;
 
     fn insert_review(&mut self, review: &NewReview<'_>, now_ms: i64) -> Result<i64, StoreError>;
+    fn close_review(&mut self, review: i64, by: &str, now_ms: i64) -> Result<bool, StoreError>;
+    /// The latest review items, at most `max`.
+    fn reviews(&mut self, max: usize) -> Result<Vec<Review>, StoreError>;
+
     fn append_record(&mut self, record: &[u8]) -> Result<u64, StoreError>;
+    fn records(&mut self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+    /// How many records there are, and the number after the last.
+    fn count_records(&mut self) -> Result<(u64, u64), StoreError>;
+
+    /// Asks the store itself whether it is undamaged.
+    fn check_integrity(&mut self) -> Result<(), StoreError>;
+}
+
+/// A grant as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct GrantRow {
+    pub(crate) customer: CustomerHash,
+    pub(crate) job: i64,
+    pub(crate) at_ms: i64,
+    pub(crate) scope: Scope,
 }
 
 /// Which requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RequestsOf<'a> {
     Number(i64),
+    /// As by number, and no other transaction may change it before this one ends.
+    NumberToChange(i64),
     Digest(&'a [u8; 32]),
     /// The latest, at most as many.
     Latest(usize),

@@ -11,31 +11,36 @@
 
 mod counts;
 mod jobs;
+mod merge;
+mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{PoisonError, RwLock};
 
 use crate::customer::Customers;
-use crate::error::{ApprovalError, JobError, LedgerError, WindowError};
+use crate::error::{ApprovalError, JobError, LedgerError, StoreError, WindowError};
 use crate::ledger::{
     JOB_ID_BYTES_MAX, Job, Left, NewReview, On, RECORD_BYTES_MAX, Request, RequestState, Reservation, Reserved,
-    SUBJECT_ID_BYTES_MAX, SUBJECTS_MAX, TEXT_BYTES_MAX, Transaction,
+    SUBJECT_ID_BYTES_MAX, TEXT_BYTES_MAX, Transaction,
 };
 use crate::rows::{JobRow, Past, RequestsOf, Rows, SeriesId, StoreState, View, check_limit};
 use crate::window::{Counted, Subject, Window, WindowRead};
 
+/// The windows that a process knows to be declared.
+pub(crate) type KnownWindows = RwLock<BTreeSet<Window>>;
+
 /// A transaction on the rows of a store.
-pub(crate) struct Tx<'a, R: Rows> {
-    rows: &'a mut R,
+pub(crate) struct Tx<'a> {
+    rows: &'a mut dyn Rows,
     state: StoreState,
     now_ms: i64,
     open: Open,
-    /// Whether a window was declared.
-    is_declared: &'a dyn Fn(&Window) -> Result<bool, LedgerError>,
+    known: &'a KnownWindows,
     /// The views of each series that was touched.
     views: BTreeMap<SeriesId, Vec<OpenView>>,
     /// The past of the customers that were counted last.
     past: Option<(Customers, Past)>,
-    wrote: bool,
+    written: usize,
 }
 
 /// What the transaction was opened for.
@@ -50,50 +55,60 @@ struct OpenView {
     changed: bool,
 }
 
-impl<'a, R: Rows> Tx<'a, R> {
-    /// Opens a transaction; `clock_ms` is the time that the store goes by.
+impl<'a> Tx<'a> {
+    /// Opens a transaction; `key_check` is what the caller's customer key is recognised by.
     pub(crate) fn open(
-        rows: &'a mut R,
+        rows: &'a mut dyn Rows,
         on: On<'_>,
         clock_ms: i64,
-        is_declared: &'a dyn Fn(&Window) -> Result<bool, LedgerError>,
+        key_check: &[u8; 16],
+        known: &'a KnownWindows,
     ) -> Result<Self, LedgerError> {
         let state = rows.state()?;
+        if state.key_check != *key_check {
+            return Err(StoreError::WrongKey.into());
+        }
         let open = match on {
             On::Subjects(subjects) => {
-                check_limit("subjects of a transaction", subjects.len(), SUBJECTS_MAX)?;
                 let mut open = Vec::with_capacity(subjects.len());
                 for subject in subjects {
-                    check_limit("bytes of a subject's id", subject.id.len(), SUBJECT_ID_BYTES_MAX)?;
                     open.push((subject.clone(), rows.series(subject, Counted::Customers)?));
                 }
                 Open::Subjects(open)
             }
             On::Job(id) => Open::Job(rows.job(id)?.map(Box::new)),
         };
-        let now_ms = clock_ms.max(state.latest_ms);
-        Ok(Self { rows, state, now_ms, open, is_declared, views: BTreeMap::new(), past: None, wrote: false })
+        let now_ms = rows.now_ms(clock_ms)?.max(state.latest_ms);
+        Ok(Self { rows, state, now_ms, open, known, views: BTreeMap::new(), past: None, written: 0 })
     }
 
     /// Writes what changed in memory; to be called before the store commits.
-    pub(crate) fn finish(mut self) -> Result<(), LedgerError> {
+    pub(crate) fn finish(self) -> Result<(), LedgerError> {
         let mut touched = Vec::new();
         for (series, views) in &self.views {
             touched.push(*series);
             for open in views.iter().filter(|open| open.changed) {
                 self.rows.put_view(&open.view)?;
-                self.wrote = true;
             }
         }
-        if self.wrote {
-            self.rows.set_latest(&touched, self.now_ms)?;
-        }
-        Ok(())
+        self.rows.set_latest(&touched, self.now_ms)?;
+        Ok(self.rows.flush()?)
     }
 
-    /// What happened at or before this time lies outside every window.
-    fn horizon_ms(&self) -> i64 {
-        self.now_ms.saturating_sub(self.state.kept_ms)
+    /// About how many rows were written.
+    pub(crate) fn rows_written(&self) -> usize {
+        self.written
+    }
+
+    /// Whether the window was declared, by this process or another.
+    fn is_declared(&mut self, window: &Window) -> Result<bool, LedgerError> {
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).contains(window) {
+            return Ok(true);
+        }
+        let declared: BTreeSet<Window> = self.rows.declared()?.into_iter().map(|declared| declared.window).collect();
+        let found = declared.contains(window);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).extend(declared);
+        Ok(found)
     }
 
     fn canonical(&mut self, customers: &Customers) -> Result<Customers, LedgerError> {
@@ -124,12 +139,12 @@ impl<'a, R: Rows> Tx<'a, R> {
     }
 
     fn requested(&mut self, request: i64) -> Result<Request, LedgerError> {
-        let found = self.rows.requests(RequestsOf::Number(request))?.into_iter().next();
+        let found = self.rows.requests(RequestsOf::NumberToChange(request))?.into_iter().next();
         Ok(found.ok_or(ApprovalError::Unknown { request })?)
     }
 }
 
-impl<R: Rows> Transaction for Tx<'_, R> {
+impl Transaction for Tx<'_> {
     fn now_ms(&self) -> i64 {
         self.now_ms
     }
@@ -199,20 +214,17 @@ impl<R: Rows> Transaction for Tx<'_, R> {
         if self.now_ms >= found.expires_ms {
             return Err(ApprovalError::Expired { request, expires_ms: found.expires_ms }.into());
         }
-        self.wrote = true;
         Ok(self.rows.set_consumed(request, job)?)
     }
 
     fn add_review(&mut self, review: &NewReview<'_>) -> Result<i64, LedgerError> {
         check_limit("bytes of a job's id", review.job.len(), JOB_ID_BYTES_MAX)?;
         check_limit("bytes of a review's text", review.text.len(), TEXT_BYTES_MAX)?;
-        self.wrote = true;
         Ok(self.rows.insert_review(review, self.now_ms)?)
     }
 
     fn append_record(&mut self, record: &[u8]) -> Result<u64, LedgerError> {
         check_limit("bytes of a record", record.len(), RECORD_BYTES_MAX)?;
-        self.wrote = true;
         Ok(self.rows.append_record(record)?)
     }
 }

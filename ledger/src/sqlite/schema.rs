@@ -20,7 +20,6 @@ CREATE TABLE state (
     dropped_to_ms INTEGER NOT NULL,
     merged INTEGER NOT NULL,
     -- Where the next sweep goes on.
-    swept_job INTEGER NOT NULL,
     swept_customers INTEGER NOT NULL,
     swept_series INTEGER NOT NULL
 ) STRICT;
@@ -119,14 +118,23 @@ CREATE TABLE record (
 ";
 
 /// Makes the tables in an empty file, or checks that they are there; then that the customers were hashed under this key.
-pub(super) fn prepare(connection: &mut Connection, place: &str, key_check: &[u8; 16]) -> Result<(), StoreError> {
+pub(super) fn prepare(
+    connection: &mut Connection,
+    place: &str,
+    key_check: &[u8; 16],
+    create: bool,
+) -> Result<(), StoreError> {
     if identify(connection, place)? == Found::Nothing {
+        if !create {
+            let found = "an empty database".to_owned();
+            return Err(StoreError::Foreign { place: place.escape_debug().to_string(), found });
+        }
         // Another process may be doing the same: look again once no other can.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
         if identify(&transaction, place)? == Found::Nothing {
             transaction.execute_batch(TABLES).map_err(failure)?;
             transaction
-                .execute("INSERT INTO state VALUES (1, ?1, ?2, 0, ?2, 0, 0, 0, 0)", params![key_check, i64::MIN])
+                .execute("INSERT INTO state VALUES (1, ?1, ?2, 0, ?2, 0, 0, 0)", params![key_check, i64::MIN])
                 .map_err(failure)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failure)?;
             transaction.pragma_update(None, "user_version", VERSION).map_err(failure)?;

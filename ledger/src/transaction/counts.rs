@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::{Open, OpenView, Tx};
 use crate::customer::Customers;
 use crate::error::{LedgerError, WindowError};
-use crate::rows::{Past, Rows, SeriesId, View};
+use crate::rows::{Past, SeriesId, View};
 use crate::window::{Counted, Subject, WindowRead};
 
 /// Changes of moments, summed up.
 pub(super) type Changes = BTreeMap<(SeriesId, i64), i64>;
 
-impl<R: Rows> Tx<'_, R> {
+impl Tx<'_> {
     pub(super) fn counts_after(
         &mut self,
         reads: &[WindowRead<'_>],
@@ -20,7 +20,7 @@ impl<R: Rows> Tx<'_, R> {
         let customers = self.canonical(customers)?;
         let mut counts = Vec::with_capacity(reads.len());
         for read in reads {
-            if !(self.is_declared)(&read.window())? {
+            if !self.is_declared(&read.window())? {
                 return Err(WindowError::Undeclared { window: read.window() }.into());
             }
             let asked = match read.counted {
@@ -73,7 +73,7 @@ impl<R: Rows> Tx<'_, R> {
     /// The view of one window, moved to now; it is made when there is none.
     fn slide_view(&mut self, series: SeriesId, length_ms: i64) -> Result<View, LedgerError> {
         self.slide_views(series)?;
-        let start_ms = self.now_ms.saturating_sub(length_ms);
+        let start_ms = self.start_ms(length_ms);
         let views = self.views.entry(series).or_default();
         if let Some(open) = views.iter().find(|open| open.view.length_ms == length_ms) {
             return Ok(open.view);
@@ -97,8 +97,14 @@ impl<R: Rows> Tx<'_, R> {
         Ok(())
     }
 
+    /// Where a window of this length begins. What was dropped lies before every window, also before one that was declared
+    /// too late to see it whole.
+    fn start_ms(&self, length_ms: i64) -> i64 {
+        self.now_ms.saturating_sub(length_ms).max(self.state.dropped_to_ms)
+    }
+
     fn slide(&mut self, mut view: View) -> Result<OpenView, LedgerError> {
-        let start_ms = self.now_ms.saturating_sub(view.length_ms);
+        let start_ms = self.start_ms(view.length_ms);
         if start_ms <= view.start_ms {
             return Ok(OpenView { view, changed: false });
         }
@@ -120,10 +126,10 @@ impl<R: Rows> Tx<'_, R> {
         if from_ms == to_ms {
             return;
         }
-        let horizon_ms = self.horizon_ms();
-        // No view sees what lies at or before the horizon, and its moments may have been dropped.
+        let dropped_to_ms = self.state.dropped_to_ms;
+        // Moments up to there may be gone; no view begins before it.
         let mut change = |at_ms: Option<i64>, by: i64| {
-            if let Some(at_ms) = at_ms.filter(|at_ms| *at_ms > horizon_ms) {
+            if let Some(at_ms) = at_ms.filter(|at_ms| *at_ms > dropped_to_ms) {
                 *changes.entry((series, at_ms)).or_default() += by;
             }
         };
@@ -153,7 +159,7 @@ impl<R: Rows> Tx<'_, R> {
         self.slide_views(series)?;
         let mut changes = Changes::new();
         self.move_last_grant(series, None, Some(self.now_ms), &mut changes);
-        self.wrote = true;
+        self.written = self.written.saturating_add(1);
         self.write_changes(&changes)
     }
 }

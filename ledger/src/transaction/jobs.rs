@@ -5,10 +5,10 @@ use super::{Open, Tx};
 use crate::customer::{CustomerHash, Customers};
 use crate::error::{JobError, LedgerError};
 use crate::ledger::{JobState, Left, Reservation, Reserved};
-use crate::rows::{Grant, JobRow, Past, Rows, Scope, SeriesId};
+use crate::rows::{Grant, JobRow, Past, Scope, SeriesId};
 use crate::window::Counted;
 
-impl<R: Rows> Tx<'_, R> {
+impl Tx<'_> {
     pub(super) fn reserve_job(&mut self, job: &Reservation<'_>) -> Result<Reserved, LedgerError> {
         if let Some(found) = self.rows.job(job.job)? {
             let id = || job.job.to_owned();
@@ -38,13 +38,13 @@ impl<R: Rows> Tx<'_, R> {
             count: customers.len() as u64,
             left: None,
         };
-        self.wrote = true;
+        self.written = customers.len().saturating_add(1);
         let number = self.rows.insert_job(&row, &customers)?;
         let past = self.take_past(&customers)?;
         self.grant(&row.scope, at_ms, &customers, &past)?;
         let dead = self.dead(&row.scope, &customers, &past)?;
         self.rows.delete_grants(&dead)?;
-        self.rows.put_grants(number, at_ms, &row.scope, &customers)?;
+        self.rows.put_grants(number, at_ms, &row.scope.to_bytes(), &customers)?;
         Ok(Reserved::Now)
     }
 
@@ -188,7 +188,6 @@ impl<R: Rows> Tx<'_, R> {
     }
 
     fn update(&mut self, job: &JobRow, customers: Option<&Customers>) -> Result<(), LedgerError> {
-        self.wrote = true;
         self.rows.update_job(job, customers)?;
         self.set_opened_job(job);
         Ok(())
@@ -196,7 +195,6 @@ impl<R: Rows> Tx<'_, R> {
 
     /// Takes the job's grants of these customers back: each customer's last grant is the latest of the others.
     fn give_back(&mut self, job: &JobRow, customers: &Customers) -> Result<(), LedgerError> {
-        self.wrote = true;
         let past = self.take_past(customers)?;
         let mut gone = Vec::with_capacity(customers.len());
         let mut changes = Changes::new();

@@ -1,0 +1,14 @@
+//! One suite of tests for every store.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic: that is how it fails"
+)]
+
+#[path = "suite/calls.rs"]
+mod calls;
+#[path = "suite/model.rs"]
+mod model;
+#[path = "suite/stores.rs"]
+mod stores;
