@@ -1,0 +1,9 @@
+//! All tests that see the crate from outside, in one binary.
+
+#[cfg(test)]
+mod suite {
+    mod desk;
+    mod receipts;
+    mod tampering;
+    mod vectors;
+}
