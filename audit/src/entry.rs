@@ -210,8 +210,6 @@ pub struct Field {
 pub struct Decision {
     /// The id of the job.
     pub job: String,
-    /// The id of the permit; empty when there is none.
-    pub permit: String,
     /// When the permit expires, in milliseconds since 1970; 0 when there is none.
     pub expires_ms: i64,
     /// Who asked.
@@ -265,8 +263,6 @@ impl Decision {
 pub struct Commit {
     /// The id of the job.
     pub job: String,
-    /// The id of the permit.
-    pub permit: String,
     /// The customers that left, which the next entries list; none when all of the decision did.
     pub rows: Option<RowsSum>,
     /// The obligations that were met.
@@ -280,8 +276,6 @@ pub struct Commit {
 pub struct Cancel {
     /// The id of the job.
     pub job: String,
-    /// The id of the permit.
-    pub permit: String,
     /// Why, as a code.
     pub reason: String,
 }
@@ -314,7 +308,7 @@ pub struct Revocation {
     pub reason: String,
 }
 
-/// A new key for checkpoints: a note signed by the key before; see [`crate::keys`].
+/// A new key for checkpoints: a note signed by the key before; see [`crate::rotate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
     /// The signed note.

@@ -3,7 +3,7 @@
 //! The log is an RFC 6962 Merkle tree over [`entry`] bytes that some store keeps in order ([`Records`]). A
 //! [`Checkpoint`] signs how large the tree is and what its root is; whoever holds one notices any change before it.
 //! [`verify()`] goes through a whole log and names what is wrong; a [`Receipt`] proves one entry to somebody who has nothing but
-//! the log's public key.
+//! the log's public key. [`exposure()`] asks what an agent took, [`trace()`] whose takings explain a leak.
 //!
 //! Everything here works on bytes that others may have changed, in one pass, and in memory that doesn't grow with the log.
 //! `docs/audit.md` describes the formats byte by byte, and says what is promised and what isn't.
@@ -11,6 +11,7 @@
 mod checkpoint;
 mod customer;
 pub mod entry;
+mod exposure;
 mod hash;
 mod keys;
 mod log;
@@ -19,12 +20,17 @@ mod proof;
 mod prune;
 mod receipt;
 mod records;
+mod takings;
+pub mod trace;
 mod tree;
 pub mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use customer::{CustomerHash, CustomerKey, CustomerKeyError};
 pub use entry::{Entry, Event};
+pub use exposure::{
+    COMBINATIONS_MAX, EXPOSED_CUSTOMERS_MAX, Exposed, Exposure, ExposureError, ExposureQuery, exposure,
+};
 pub use hash::Hash;
 pub use keys::{KeyRing, RotationError, Standing, rotate};
 pub use log::{LogError, measure, next_checkpoint, prove, walk};
@@ -38,5 +44,7 @@ pub use proof::{
 pub use prune::{Prefix, PrefixError};
 pub use receipt::{Proved, Receipt, ReceiptError};
 pub use records::{MemoryRecords, Records, RecordsError};
+pub use takings::{Seen, Taking, WAITING_CUSTOMERS_MAX, takings};
+pub use trace::trace;
 pub use tree::Frontier;
 pub use verify::verify;

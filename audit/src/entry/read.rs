@@ -68,11 +68,7 @@ impl Entry {
             1 => Event::Decision(Box::new(read_decision(&mut from)?)),
             2 => Event::Rows(Rows::read(&mut from)?),
             3 => Event::Commit(read_commit(&mut from)?),
-            4 => Event::Cancel(Cancel {
-                job: from.text("job")?,
-                permit: from.text("permit")?,
-                reason: from.text("reason")?,
-            }),
+            4 => Event::Cancel(Cancel { job: from.text("job")?, reason: from.text("reason")? }),
             5 => Event::Approval(Approval {
                 job: from.text("job")?,
                 content: from.array()?,
@@ -102,7 +98,7 @@ impl Entry {
 }
 
 fn read_decision(from: &mut Reader<'_>) -> Result<Decision, ReadError> {
-    let (job, permit, expires_ms) = (from.text("job")?, from.text("permit")?, from.i64()?);
+    let (job, expires_ms) = (from.text("job")?, from.i64()?);
     let agent = from.uid("agent")?;
     let groups = from.list(|from| from.uid("group"))?;
     in_order("groups", &groups)?;
@@ -127,7 +123,6 @@ fn read_decision(from: &mut Reader<'_>) -> Result<Decision, ReadError> {
     })?;
     Ok(Decision {
         job,
-        permit,
         expires_ms,
         agent,
         groups,
@@ -183,13 +178,7 @@ fn read_sum(from: &mut Reader<'_>) -> Result<RowsSum, ReadError> {
 }
 
 fn read_commit(from: &mut Reader<'_>) -> Result<Commit, ReadError> {
-    let (job, permit) = (from.text("job")?, from.text("permit")?);
+    let job = from.text("job")?;
     let rows = if flag(from, "mark of its customers")? { Some(read_sum(from)?) } else { None };
-    Ok(Commit {
-        job,
-        permit,
-        rows,
-        obligations: from.list(|from| from.text("obligation"))?,
-        output_sha256: from.array()?,
-    })
+    Ok(Commit { job, rows, obligations: from.list(|from| from.text("obligation"))?, output_sha256: from.array()? })
 }

@@ -11,7 +11,6 @@ fn entry(event: Event) -> Entry {
 fn decision() -> Decision {
     Decision {
         job: "job-1".into(),
-        permit: "permit-1".into(),
         expires_ms: 1_700_000_600_000,
         agent: Uid::new("Export::Agent", "ana"),
         groups: vec![Uid::new("Export::Team", "billing"), Uid::new("Export::Vendor", "acme")],
@@ -59,12 +58,11 @@ fn every_kind() -> Vec<Entry> {
         Event::Rows(rows),
         Event::Commit(Commit {
             job: "job-1".into(),
-            permit: "permit-1".into(),
             rows: Some(RowsSum { customers: 1, parts: 1, epoch: 1, sha256: [5; 32] }),
             obligations: vec!["watermark".into()],
             output_sha256: [6; 32],
         }),
-        Event::Cancel(Cancel { job: "job-1".into(), permit: "permit-1".into(), reason: "failed".into() }),
+        Event::Cancel(Cancel { job: "job-1".into(), reason: "failed".into() }),
         Event::Approval(Approval {
             job: "job-1".into(),
             content: [3; 32],

@@ -96,7 +96,6 @@ pub(super) fn kind(event: &Event) -> u8 {
 
 fn write_decision(to: &mut Writer, decision: &Decision) {
     to.text("job", &decision.job);
-    to.text("permit", &decision.permit);
     to.i64(decision.expires_ms);
     to.uid("agent", &decision.agent);
     if !ascends(&decision.groups) {
@@ -164,7 +163,6 @@ fn write_sum(to: &mut Writer, sum: &RowsSum) {
 
 fn write_commit(to: &mut Writer, commit: &Commit) {
     to.text("job", &commit.job);
-    to.text("permit", &commit.permit);
     to.u8(u8::from(commit.rows.is_some()));
     if let Some(sum) = &commit.rows {
         write_sum(to, sum);
@@ -175,7 +173,6 @@ fn write_commit(to: &mut Writer, commit: &Commit) {
 
 fn write_cancel(to: &mut Writer, cancel: &Cancel) {
     to.text("job", &cancel.job);
-    to.text("permit", &cancel.permit);
     to.text("reason", &cancel.reason);
 }
 

@@ -66,7 +66,6 @@ impl Desk {
         let (rows, parts) = split(&job, self.customers.epoch(), 2, groups).unwrap();
         let decision = Decision {
             job: job.clone(),
-            permit: if taking.verdict == Verdict::Allow { format!("permit-{}", self.jobs) } else { String::new() },
             expires_ms: self.time_ms + 600_000,
             agent: Uid::new("Export::Agent", taking.agent),
             groups: vec![Uid::new("Export::Team", taking.team)],
@@ -124,13 +123,7 @@ impl Desk {
                 (Some(sum), parts)
             }
         };
-        let commit = Commit {
-            job: job.to_owned(),
-            permit: job.replace("job", "permit"),
-            rows,
-            obligations: Vec::new(),
-            output_sha256: [0; 32],
-        };
+        let commit = Commit { job: job.to_owned(), rows, obligations: Vec::new(), output_sha256: [0; 32] };
         self.append(Event::Commit(commit));
         for part in parts {
             self.append(Event::Rows(part));
@@ -138,8 +131,7 @@ impl Desk {
     }
 
     pub fn cancel(&mut self, job: &str) {
-        let permit = job.replace("job", "permit");
-        self.append(Event::Cancel(Cancel { job: job.to_owned(), permit, reason: "failed".into() }));
+        self.append(Event::Cancel(Cancel { job: job.to_owned(), reason: "failed".into() }));
     }
 
     /// A checkpoint of all there is.
