@@ -16,6 +16,7 @@ mod hash;
 mod keys;
 mod log;
 mod note;
+mod ocsf;
 mod proof;
 mod prune;
 mod receipt;
@@ -38,6 +39,7 @@ pub use note::{
     KEY_NAME_BYTES_MAX, KeyError, KeyRole, NOTE_BYTES_MAX, Note, NoteError, PrivateKey, PublicKey, SIGNATURES_MAX,
     Signed,
 };
+pub use ocsf::OcsfExport;
 pub use proof::{
     Plan, ProofError, verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
 };

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod suite {
     mod desk;
+    mod ocsf;
     mod questions;
     mod receipts;
     mod tampering;
