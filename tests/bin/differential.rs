@@ -1,21 +1,27 @@
 //! The long run of the differential test: generated policies, three engines, a table of what was covered.
 //!
 //! `cargo run --release -p exportgate-tests --bin differential -- --sensitive 5000000` asks until so many condition-sensitive
-//! requests have been compared. `--seed N` begins elsewhere, `--set N` shows one set and compares only that.
+//! requests have been compared. `--seed N` begins elsewhere, `--set N` shows one set and compares only that. It fails on a
+//! mismatch, and, from [`FULL_RUN`] requests on, when a construct mattered in none of them.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use exportgate_compiler::Passes;
-use exportgate_tests::differential::{Compared, Coverage, compare, engine};
+use exportgate_tests::differential::{Compared, compare, engine};
 use exportgate_tests::generate::{Size, generate};
 
-const SIZE: Size = Size { policies_max: 5, depth_max: 4, requests: 1_000 };
+const SIZE: Size = Size { policies_max: 8, depth_max: 4, requests: 1_000 };
+
+/// Condition-sensitive requests from which on every construct must have mattered.
+const FULL_RUN: u64 = 100_000;
+
+/// How often a line says how far the run is.
+const PROGRESS: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    let mut wanted = 100_000;
+    let mut wanted = FULL_RUN;
     let mut seed = 1;
     let mut only = None;
     let mut arguments = std::env::args().skip(1);
@@ -34,58 +40,78 @@ fn main() -> ExitCode {
     if let Some(set) = only {
         return show(set);
     }
-    let started = Instant::now();
-    let total = Mutex::new((Compared::default(), Coverage::default(), 0_u64));
-    let (next, enough) = (AtomicU64::new(seed << 32), AtomicU64::new(0));
+    let run = Run {
+        started: Instant::now(),
+        next: AtomicU64::new(seed << 32),
+        enough: AtomicU64::new(0),
+        wanted,
+        total: Mutex::new((Compared::default(), PROGRESS)),
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let failed = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..threads).map(|_| scope.spawn(|| run(&next, &enough, wanted, &total))).collect();
-        runs.into_iter().filter_map(|run| run.join().unwrap_or_else(|_| Some("a thread panicked".to_owned()))).next()
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| run.compare())).collect();
+        threads.into_iter().filter_map(|run| run.join().unwrap_or_else(|_| Some("a thread panicked".to_owned()))).next()
     });
-    let total = total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    print(&total.0, &total.1, total.2, started.elapsed().as_secs());
-    match failed {
-        None => ExitCode::SUCCESS,
-        Some(message) => {
-            println!("{message}");
-            ExitCode::FAILURE
-        }
+    let (total, _) = run.total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (construct, count) in total.coverage.rows() {
+        println!("{construct:<45} {count:>12}");
     }
+    print(&total, run.started);
+    if let Some(message) = failed {
+        println!("{message}");
+        return ExitCode::FAILURE;
+    }
+    let missing: Vec<&str> = total.coverage.rows().filter(|(_, count)| *count == 0).map(|(row, _)| row).collect();
+    if wanted >= FULL_RUN && !missing.is_empty() {
+        println!("no condition-sensitive request for: {}", missing.join(", "));
+        return ExitCode::FAILURE;
+    }
+    println!("mismatches 0");
+    ExitCode::SUCCESS
 }
 
-/// Compares set after set until enough was compared or something disagrees.
-fn run(next: &AtomicU64, enough: &AtomicU64, wanted: u64, total: &Mutex<(Compared, Coverage, u64)>) -> Option<String> {
-    let engine = engine();
-    while enough.load(Ordering::Relaxed) < wanted {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        let set = generate(seed, SIZE);
-        // Every fourth set runs without passes: the plain code is compared too.
-        let passes = if seed.is_multiple_of(4) { Passes::NONE } else { Passes::default() };
-        match compare(&engine, &set, passes) {
-            Ok(compared) => {
-                enough.fetch_add(compared.sensitive, Ordering::Relaxed);
-                let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                total.0.requests += compared.requests;
-                total.0.sensitive += compared.sensitive;
-                total.0.erring += compared.erring;
-                total.1.add(&set.constructs, compared.sensitive);
-                total.2 += u64::from(compared.valid);
-            }
-            Err(mismatch) => {
-                enough.store(u64::MAX / 2, Ordering::Relaxed);
-                return Some(format!("MISMATCH in set {seed}\n{mismatch}"));
+/// A run, shared by its threads.
+struct Run {
+    started: Instant,
+    next: AtomicU64,
+    enough: AtomicU64,
+    wanted: u64,
+    /// What was compared, and when the next line of progress is due.
+    total: Mutex<(Compared, Duration)>,
+}
+
+impl Run {
+    /// Compares set after set until enough was compared or something disagrees.
+    fn compare(&self) -> Option<String> {
+        let engine = engine();
+        while self.enough.load(Ordering::Relaxed) < self.wanted {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            match compare(&engine, &generate(seed, SIZE)) {
+                Ok(compared) => {
+                    self.enough.fetch_add(compared.sensitive, Ordering::Relaxed);
+                    let mut total = self.total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    total.0.merge(&compared);
+                    if self.started.elapsed() > total.1 {
+                        total.1 = self.started.elapsed() + PROGRESS;
+                        print(&total.0, self.started);
+                    }
+                }
+                Err(mismatch) => {
+                    self.enough.store(u64::MAX / 2, Ordering::Relaxed);
+                    return Some(format!("MISMATCH in set {seed}\n{mismatch}"));
+                }
             }
         }
+        None
     }
-    None
 }
 
 fn show(seed: u64) -> ExitCode {
     let set = generate(seed, SIZE);
-    println!("{}\n{}", set.schema, set.policies);
-    match compare(&engine(), &set, Passes::default()) {
+    println!("{}\n{}\n{}\n{:?}", set.schema, set.policies, set.links_file(), set.syntax);
+    match compare(&engine(), &set) {
         Ok(compared) => {
-            println!("{compared:?}");
+            print(&compared, Instant::now());
             ExitCode::SUCCESS
         }
         Err(mismatch) => {
@@ -95,12 +121,10 @@ fn show(seed: u64) -> ExitCode {
     }
 }
 
-fn print(total: &Compared, coverage: &Coverage, sets: u64, seconds: u64) {
-    for (construct, count) in coverage.counts() {
-        println!("{construct:<45} {count:>12}");
-    }
+fn print(total: &Compared, started: Instant) {
+    let Compared { sets, requests, sensitive, erring, .. } = total;
+    let seconds = started.elapsed().as_secs();
     println!(
-        "sets {sets}, requests {}, condition-sensitive {}, with an erring policy {}, seconds {seconds}",
-        total.requests, total.sensitive, total.erring
+        "sets {sets}, requests {requests}, condition-sensitive {sensitive}, with an erring policy {erring}, seconds {seconds}"
     );
 }

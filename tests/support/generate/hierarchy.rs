@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use exportgate::{Entity, EntityUid, Request, Value};
 
+use crate::generate::construct::Constructs;
 use crate::generate::schema::{Attr, Schema, Ty};
 use crate::generate::{chance, pick, values};
 
@@ -42,6 +43,38 @@ fn parents(rng: &mut fastrand::Rng, schema: &Schema, position: usize, number: us
         }
     }
     parents.into_iter().collect()
+}
+
+/// What is special about a hierarchy: an entity four levels below another, or below it in two ways, or below one that isn't
+/// in the store.
+pub fn constructs(entities: &[Entity]) -> Constructs {
+    let store: BTreeMap<&EntityUid, &Entity> = entities.iter().map(|entity| (&entity.uid, entity)).collect();
+    let mut constructs = Constructs::default();
+    // What is above each entity and how many levels below the top it is: parents are there before their children.
+    let mut above: BTreeMap<&EntityUid, (BTreeSet<&EntityUid>, usize)> = BTreeMap::new();
+    for entity in entities {
+        let (mut all, mut level) = (BTreeSet::new(), 1);
+        for parent in &entity.parents {
+            if !store.contains_key(parent) {
+                constructs.note("hierarchy: parent missing from the store");
+            }
+            if !all.insert(parent) {
+                constructs.note("hierarchy: diamond");
+            }
+            let Some((higher, parents)) = above.get(parent) else { continue };
+            level = level.max(parents + 1);
+            for uid in higher {
+                if !all.insert(uid) {
+                    constructs.note("hierarchy: diamond");
+                }
+            }
+        }
+        if level >= 4 {
+            constructs.note("hierarchy: four levels");
+        }
+        above.insert(&entity.uid, (all, level));
+    }
+    constructs
 }
 
 fn attributes(rng: &mut fastrand::Rng, schema: &Schema, attrs: &[Attr]) -> BTreeMap<Arc<str>, Value> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::generate::construct::Constructs;
 use crate::generate::{chance, pick};
 
 /// A type.
@@ -29,6 +30,25 @@ pub enum Ty {
     Duration,
     /// `ipaddr`.
     Ip,
+    /// The entity type of actions.
+    Action,
+}
+
+impl Ty {
+    /// Whether it is a set or a record.
+    pub fn is_composite(&self) -> bool {
+        matches!(self, Self::Set(_) | Self::Record(_))
+    }
+
+    /// Whether it is `part`, or is made of it.
+    fn holds(&self, part: &Self) -> bool {
+        self == part
+            || match self {
+                Self::Set(of) => of.holds(part),
+                Self::Record(attrs) => attrs.iter().any(|attr| attr.ty.holds(part)),
+                _ => false,
+            }
+    }
 }
 
 /// An attribute.
@@ -45,7 +65,7 @@ pub struct Attr {
 /// An entity type.
 #[derive(Clone, Debug)]
 pub struct EntityTy {
-    /// Its name, without the namespace.
+    /// Its full name.
     pub name: String,
     /// The types above it.
     pub parents: Vec<usize>,
@@ -83,19 +103,32 @@ pub struct Schema {
     pub entities: Vec<EntityTy>,
     /// Actions, groups first.
     pub actions: Vec<ActionDef>,
-    /// A common type that attributes may use: its name and what it stands for.
-    pub common: Option<(String, Ty)>,
+    /// Common types that attributes may use: a name and what it stands for, which may use those before it.
+    pub commons: Vec<(String, Ty)>,
+    /// Whether primitive types are written with the prefix that nothing can shadow.
+    pub prefixed: bool,
 }
 
 const NAMES: [&str; 10] = ["a", "b", "c", "n", "owner", "peer", "tags", "x y", "like", "\u{e9}t\u{e9}"];
 
+/// The namespace of the types that live elsewhere.
+const ELSEWHERE: &str = "Else::Where";
+
 impl Schema {
     /// Makes a schema.
     pub fn generate(rng: &mut fastrand::Rng) -> Self {
+        let namespace =
+            chance(rng, 50).then(|| if chance(rng, 50) { "App".to_owned() } else { "App::Core".to_owned() });
         let types = rng.usize(3..=5);
+        let elsewhere = if chance(rng, 25) { rng.usize(..types) } else { usize::MAX };
+        let name = |i: usize, name: &str| match &namespace {
+            _ if i == elsewhere => format!("{ELSEWHERE}::{name}"),
+            Some(namespace) => format!("{namespace}::{name}"),
+            None => name.to_owned(),
+        };
         let mut entities: Vec<EntityTy> = (0..types)
             .map(|i| EntityTy {
-                name: format!("T{i}"),
+                name: name(i, &format!("T{i}")),
                 // A type may be above itself and above earlier ones: deep hierarchies, with diamonds.
                 parents: (0..=i).filter(|_| chance(rng, 45)).collect(),
                 attrs: Vec::new(),
@@ -105,8 +138,13 @@ impl Schema {
             })
             .collect();
         if chance(rng, 60) {
+            for entity in &mut entities {
+                if chance(rng, 25) {
+                    entity.parents.push(types);
+                }
+            }
             entities.push(EntityTy {
-                name: "Kind".to_owned(),
+                name: name(types, "Kind"),
                 parents: Vec::new(),
                 attrs: Vec::new(),
                 tags: None,
@@ -115,9 +153,25 @@ impl Schema {
             });
         }
         let total = entities.len();
-        let common = chance(rng, 40).then(|| ("Shared".to_owned(), record(rng, total, 1)));
+        let mut commons = Vec::new();
+        for (i, name) in ["Shared", "Wider"].into_iter().enumerate() {
+            if !chance(rng, 40) {
+                break;
+            }
+            let ty = match commons.last() {
+                Some((_, inner)) => match rng.u32(..2) {
+                    0 => Ty::Set(Box::new(Ty::clone(inner))),
+                    _ => {
+                        Ty::Record(vec![Attr { name: NAMES[i].to_owned(), ty: Ty::clone(inner), required: rng.bool() }])
+                    }
+                },
+                None if rng.bool() => record(rng, total, 1),
+                None => ty(rng, total, 1),
+            };
+            commons.push((name.to_owned(), ty));
+        }
         for entity in entities.iter_mut().filter(|entity| !entity.enumerated) {
-            entity.attrs = attrs(rng, total, 5, common.as_ref());
+            entity.attrs = attrs(rng, total, 5, &commons);
             entity.tags = chance(rng, 60).then(|| ty(rng, total, 1));
         }
         let plain: Vec<usize> = (0..types).collect();
@@ -126,135 +180,162 @@ impl Schema {
             let groups = (0..2).filter(|_| chance(rng, 50)).collect();
             let principals = some_of(rng, &plain);
             let resources = some_of(rng, &(0..total).collect::<Vec<_>>());
-            let context = attrs(rng, total, 7, common.as_ref());
+            let context = attrs(rng, total, 7, &commons);
             actions.push(ActionDef { id: format!("act {i}"), groups, principals, resources, context });
         }
-        let namespace =
-            chance(rng, 50).then(|| if chance(rng, 50) { "App".to_owned() } else { "App::Core".to_owned() });
-        Self { namespace, entities, actions, common }
+        Self { namespace, entities, actions, commons, prefixed: chance(rng, 15) }
     }
 
     /// The full name of an entity type.
-    pub fn name(&self, entity: usize) -> String {
-        self.qualified(&self.entities[entity].name)
+    pub fn name(&self, entity: usize) -> &str {
+        &self.entities[entity].name
     }
 
     /// The full name of the type of actions.
     pub fn action_type(&self) -> String {
-        self.qualified("Action")
-    }
-
-    fn qualified(&self, name: &str) -> String {
-        self.namespace.as_ref().map_or_else(|| name.to_owned(), |namespace| format!("{namespace}::{name}"))
+        self.namespace.as_ref().map_or_else(|| "Action".to_owned(), |namespace| format!("{namespace}::Action"))
     }
 
     /// The constructs of the schema, for the coverage table.
-    pub fn constructs(&self) -> BTreeSet<&'static str> {
-        let mut constructs = BTreeSet::new();
-        if self.namespace.is_some() {
-            constructs.insert("schema: namespace");
-        }
-        if self.common.is_some() {
-            constructs.insert("schema: common type");
-        }
-        if self.entities.iter().any(|entity| entity.enumerated) {
-            constructs.insert("schema: enumerated entity");
-        }
-        if self.entities.iter().any(|entity| entity.tags.is_some()) {
-            constructs.insert("schema: tags");
-        }
-        if self.actions.iter().any(|action| action.principals.len() > 1 || action.resources.len() > 1) {
-            constructs.insert("schema: several principal or resource types");
-        }
+    pub fn constructs(&self) -> Constructs {
+        let mut constructs = Constructs::default();
+        let attrs = || {
+            let of_entities = self.entities.iter().flat_map(|entity| &entity.attrs);
+            of_entities.chain(self.actions.iter().flat_map(|action| &action.context))
+        };
+        let uses = |common: &(String, Ty)| attrs().any(|attr| attr.ty.holds(&common.1));
+        let mut note = |holds: bool, construct| {
+            if holds {
+                constructs.note(construct);
+            }
+        };
+        note(self.namespace.is_some(), "schema: namespace");
+        note(
+            self.entities.iter().any(|entity| entity.name.starts_with(ELSEWHERE)),
+            "schema: type of another namespace",
+        );
+        note(self.commons.first().is_some_and(uses), "schema: common type");
+        note(self.commons.get(1).is_some_and(uses), "schema: common type of a common type");
+        note(self.prefixed, "schema: __cedar prefix");
+        let enumerated = |entity: &usize| self.entities[*entity].enumerated;
+        note((0..self.entities.len()).any(|entity| enumerated(&entity)), "schema: enumerated entity");
+        note(
+            self.entities.iter().any(|entity| entity.parents.iter().any(enumerated)),
+            "schema: enumerated entity as parent",
+        );
+        note(self.entities.iter().any(|entity| entity.tags.is_some()), "schema: tags");
+        note(self.actions.iter().any(|action| action.principals.len() > 1), "schema: several principal types");
+        note(self.actions.iter().any(|action| action.resources.len() > 1), "schema: several resource types");
+        let acting = |action: &&ActionDef| !action.principals.is_empty();
+        note(self.actions.iter().filter(acting).any(|action| !action.groups.is_empty()), "schema: action in groups");
+        note(attrs().any(|attr| attr.ty.holds(&Ty::Action)), "schema: attribute that is an action");
         constructs
     }
 
-    fn write_ty(&self, f: &mut fmt::Formatter<'_>, ty: &Ty) -> fmt::Result {
-        if let Some((name, common)) = &self.common
-            && common == ty
-        {
-            return f.write_str(name);
+    /// Writes a type; it is written out where `commons` has no name for it.
+    fn write_ty(&self, f: &mut fmt::Formatter<'_>, ty: &Ty, commons: &[(String, Ty)]) -> fmt::Result {
+        if let Some((name, _)) = commons.iter().find(|(_, common)| common == ty) {
+            return self
+                .namespace
+                .as_ref()
+                .map_or(Ok(()), |namespace| write!(f, "{namespace}::"))
+                .and(f.write_str(name));
         }
-        match ty {
-            Ty::Bool => f.write_str("Bool"),
-            Ty::Long => f.write_str("Long"),
-            Ty::String => f.write_str("String"),
-            Ty::Entity(entity) => f.write_str(&self.entities[*entity].name),
+        let primitive = match ty {
+            Ty::Entity(entity) => return f.write_str(self.name(*entity)),
+            Ty::Action => return f.write_str(&self.action_type()),
             Ty::Set(of) => {
                 f.write_str("Set<")?;
-                self.write_ty(f, of)?;
-                f.write_str(">")
+                self.write_ty(f, of, commons)?;
+                return f.write_str(">");
             }
-            Ty::Record(attrs) => self.write_attrs(f, attrs),
-            Ty::Decimal => f.write_str("decimal"),
-            Ty::Datetime => f.write_str("datetime"),
-            Ty::Duration => f.write_str("duration"),
-            Ty::Ip => f.write_str("ipaddr"),
-        }
+            Ty::Record(attrs) => return self.write_attrs(f, attrs, commons),
+            Ty::Bool => "Bool",
+            Ty::Long => "Long",
+            Ty::String => "String",
+            Ty::Decimal => "decimal",
+            Ty::Datetime => "datetime",
+            Ty::Duration => "duration",
+            Ty::Ip => "ipaddr",
+        };
+        write!(f, "{}{primitive}", if self.prefixed { "__cedar::" } else { "" })
     }
 
-    fn write_attrs(&self, f: &mut fmt::Formatter<'_>, attrs: &[Attr]) -> fmt::Result {
+    fn write_attrs(&self, f: &mut fmt::Formatter<'_>, attrs: &[Attr], commons: &[(String, Ty)]) -> fmt::Result {
         f.write_str("{")?;
         for attr in attrs {
             write!(f, "{}{}: ", quote(&attr.name), if attr.required { "" } else { "?" })?;
-            self.write_ty(f, &attr.ty)?;
+            self.write_ty(f, &attr.ty, commons)?;
             f.write_str(", ")?;
         }
         f.write_str("}")
+    }
+
+    /// The declaration of an entity type.
+    fn write_entity(&self, f: &mut fmt::Formatter<'_>, entity: &EntityTy) -> fmt::Result {
+        let name = entity.name.rsplit("::").next().unwrap_or_default();
+        write!(f, "entity {name}")?;
+        if entity.enumerated {
+            let ids: Vec<String> = entity.ids.iter().map(|id| quote(id)).collect();
+            return writeln!(f, " enum [{}];", ids.join(", "));
+        }
+        let parents: Vec<&str> = entity.parents.iter().map(|parent| self.name(*parent)).collect();
+        if !parents.is_empty() {
+            write!(f, " in [{}]", parents.join(", "))?;
+        }
+        f.write_str(" = ")?;
+        self.write_attrs(f, &entity.attrs, &self.commons)?;
+        if let Some(tags) = &entity.tags {
+            f.write_str(" tags ")?;
+            self.write_ty(f, tags, &self.commons)?;
+        }
+        writeln!(f, ";")
+    }
+
+    /// The declaration of an action.
+    fn write_action(&self, f: &mut fmt::Formatter<'_>, action: &ActionDef) -> fmt::Result {
+        write!(f, "action {}", quote(&action.id))?;
+        let groups: Vec<String> = action.groups.iter().map(|group| quote(&self.actions[*group].id)).collect();
+        if !groups.is_empty() {
+            write!(f, " in [{}]", groups.join(", "))?;
+        }
+        if !action.principals.is_empty() {
+            let names = |types: &[usize]| types.iter().map(|ty| self.name(*ty)).collect::<Vec<_>>().join(", ");
+            let (principals, resources) = (names(&action.principals), names(&action.resources));
+            write!(f, " appliesTo {{ principal: [{principals}], resource: [{resources}], context: ")?;
+            self.write_attrs(f, &action.context, &self.commons)?;
+            f.write_str(" }")?;
+        }
+        writeln!(f, ";")
     }
 }
 
 impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (away, home): (Vec<&EntityTy>, Vec<&EntityTy>) =
+            self.entities.iter().partition(|entity| entity.name.starts_with(ELSEWHERE));
         if let Some(namespace) = &self.namespace {
             writeln!(f, "namespace {namespace} {{")?;
         }
-        if let Some((name, Ty::Record(attrs))) = &self.common {
+        for (i, (name, ty)) in self.commons.iter().enumerate() {
             write!(f, "type {name} = ")?;
-            self.write_attrs(f, attrs)?;
+            self.write_ty(f, ty, &self.commons[..i])?;
             writeln!(f, ";")?;
         }
-        for entity in &self.entities {
-            write!(f, "entity {}", entity.name)?;
-            if entity.enumerated {
-                let ids: Vec<String> = entity.ids.iter().map(|id| quote(id)).collect();
-                writeln!(f, " enum [{}];", ids.join(", "))?;
-                continue;
-            }
-            let parents: Vec<&str> = entity.parents.iter().map(|parent| self.entities[*parent].name.as_str()).collect();
-            if !parents.is_empty() {
-                write!(f, " in [{}]", parents.join(", "))?;
-            }
-            f.write_str(" = ")?;
-            self.write_attrs(f, &entity.attrs)?;
-            if let Some(tags) = &entity.tags {
-                f.write_str(" tags ")?;
-                self.write_ty(f, tags)?;
-            }
-            writeln!(f, ";")?;
+        for entity in home {
+            self.write_entity(f, entity)?;
         }
         for action in &self.actions {
-            write!(f, "action {}", quote(&action.id))?;
-            let groups: Vec<String> = action.groups.iter().map(|group| quote(&self.actions[*group].id)).collect();
-            if !groups.is_empty() {
-                write!(f, " in [{}]", groups.join(", "))?;
-            }
-            if !action.principals.is_empty() {
-                let names = |types: &[usize]| {
-                    types.iter().map(|ty| self.entities[*ty].name.clone()).collect::<Vec<_>>().join(", ")
-                };
-                write!(
-                    f,
-                    " appliesTo {{ principal: [{}], resource: [{}], context: ",
-                    names(&action.principals),
-                    names(&action.resources)
-                )?;
-                self.write_attrs(f, &action.context)?;
-                f.write_str(" }")?;
-            }
-            writeln!(f, ";")?;
+            self.write_action(f, action)?;
         }
         if self.namespace.is_some() {
+            writeln!(f, "}}")?;
+        }
+        if !away.is_empty() {
+            writeln!(f, "namespace {ELSEWHERE} {{")?;
+            for entity in away {
+                self.write_entity(f, entity)?;
+            }
             writeln!(f, "}}")?;
         }
         Ok(())
@@ -286,13 +367,17 @@ fn some_of(rng: &mut fastrand::Rng, items: &[usize]) -> Vec<usize> {
     some.into_iter().collect()
 }
 
-fn attrs(rng: &mut fastrand::Rng, entities: usize, most: usize, common: Option<&(String, Ty)>) -> Vec<Attr> {
+fn attrs(rng: &mut fastrand::Rng, entities: usize, most: usize, commons: &[(String, Ty)]) -> Vec<Attr> {
     let mut names: Vec<&str> = NAMES.to_vec();
     rng.shuffle(&mut names);
     (0..rng.usize(1..=most))
         .map(|i| Attr {
             name: names[i].to_owned(),
-            ty: common.filter(|_| chance(rng, 20)).map_or_else(|| ty(rng, entities, 2), |(_, ty)| ty.clone()),
+            ty: if !commons.is_empty() && chance(rng, 20) {
+                pick(rng, commons).1.clone()
+            } else {
+                ty(rng, entities, 2)
+            },
             required: chance(rng, 65),
         })
         .collect()
@@ -309,17 +394,17 @@ fn record(rng: &mut fastrand::Rng, entities: usize, depth: usize) -> Ty {
 }
 
 fn ty(rng: &mut fastrand::Rng, entities: usize, depth: usize) -> Ty {
-    match rng.u32(..if depth == 0 { 14 } else { 20 }) {
-        0 | 1 => Ty::Bool,
-        2 | 3 => Ty::Long,
-        4 | 5 => Ty::String,
-        6..=8 => Ty::Entity(rng.usize(..entities)),
-        9 => Ty::Decimal,
-        10 => Ty::Datetime,
-        11 => Ty::Duration,
-        12 => Ty::Ip,
-        13 => Ty::Long,
-        14..=16 => Ty::Set(Box::new(ty(rng, entities, depth - 1))),
+    match rng.u32(..if depth == 0 { 28 } else { 40 }) {
+        0..=3 => Ty::Bool,
+        4..=8 => Ty::Long,
+        9..=12 => Ty::String,
+        13..=18 => Ty::Entity(rng.usize(..entities)),
+        19 | 20 => Ty::Decimal,
+        21 | 22 => Ty::Datetime,
+        23 | 24 => Ty::Duration,
+        25 | 26 => Ty::Ip,
+        27 => Ty::Action,
+        28..=33 => Ty::Set(Box::new(ty(rng, entities, depth - 1))),
         _ => record(rng, entities, depth - 1),
     }
 }

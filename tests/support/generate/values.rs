@@ -53,6 +53,7 @@ pub fn value(rng: &mut fastrand::Rng, schema: &Schema, ty: &Ty) -> Value {
         Ty::Long => Value::Long(*pick(rng, &LONGS)),
         Ty::String => Value::string(*pick(rng, &STRINGS)),
         Ty::Entity(entity) => Value::Entity(uid(rng, schema, *entity)),
+        Ty::Action => Value::Entity(action(rng, schema)),
         Ty::Set(of) => {
             let members: Vec<Value> = (0..rng.usize(0..=4)).map(|_| value(rng, schema, of)).collect();
             Value::set(members)
@@ -85,6 +86,11 @@ pub fn uid(rng: &mut fastrand::Rng, schema: &Schema, entity: usize) -> EntityUid
     EntityUid::new(schema.name(entity), id)
 }
 
+/// An action or a group of them.
+fn action(rng: &mut fastrand::Rng, schema: &Schema) -> EntityUid {
+    EntityUid::new(schema.action_type(), pick(rng, &schema.actions).id.as_str())
+}
+
 /// A literal of `ty`, as Cedar text; none for a type without literals of its own.
 pub fn literal(rng: &mut fastrand::Rng, schema: &Schema, ty: &Ty) -> Option<String> {
     Some(match ty {
@@ -94,8 +100,8 @@ pub fn literal(rng: &mut fastrand::Rng, schema: &Schema, ty: &Ty) -> Option<Stri
             number => number.to_string(),
         },
         Ty::String => quote(*pick(rng, &STRINGS)),
-        Ty::Entity(entity) => {
-            let uid = uid(rng, schema, *entity);
+        Ty::Entity(_) | Ty::Action => {
+            let uid = if let Ty::Entity(entity) = ty { uid(rng, schema, *entity) } else { action(rng, schema) };
             format!("{}::{}", uid.entity_type, quote(&uid.id))
         }
         Ty::Decimal => format!("decimal(\"{}\")", pick(rng, &DECIMALS)),
