@@ -3,9 +3,10 @@
 //! An answer comes after its decision. So a decision waits, with its customers, until its commit or cancel comes by, or its
 //! permit has long expired; an answer that never comes means that everything left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::entry::{Decision, Entry, Event, Rows, Run};
+use crate::customer::CustomerHash;
+use crate::entry::{Decision, Entry, Event, Form, Rows, Run};
 use crate::log::{LogError, walk};
 use crate::prune::Prefix;
 use crate::records::Records;
@@ -124,7 +125,7 @@ impl Pass<'_> {
             Event::Decision(decision) => self.decision(index, entry.time_ms, *decision),
             Event::Commit(commit) => match (self.by_job.get(&commit.job).copied(), commit.rows) {
                 (Some(at), Some(sum)) if sum.parts > 0 => self.next = Next::Commit(at, Vec::new(), sum.parts),
-                (Some(at), Some(_)) => self.replace(at, Vec::new()),
+                (Some(at), Some(_)) => self.replace(at, &[]),
                 (Some(at), None) => self.release(at, true),
                 // It wasn't wanted, or it comes so late that all of it counts as taken.
                 (None, _) => {}
@@ -177,17 +178,20 @@ impl Pass<'_> {
                 if *left == 0 {
                     let (at, runs) = (*at, std::mem::take(runs));
                     self.next = Next::Nobody;
-                    self.replace(at, runs);
+                    self.replace(at, &runs);
                 }
             }
         }
     }
 
-    /// Only these customers left.
-    fn replace(&mut self, at: u64, runs: Vec<Run>) {
+    /// Only these customers left, in the forms that were decided.
+    fn replace(&mut self, at: u64, runs: &[Run]) {
         if let Some(waiting) = self.waiting.get_mut(&at) {
             let before = waiting.customers();
-            waiting.runs = runs;
+            let left: BTreeSet<&CustomerHash> = runs.iter().flat_map(|run| &run.customers).collect();
+            for run in &mut waiting.runs {
+                run.customers.retain(|customer| left.contains(customer));
+            }
             self.customers = self.customers.saturating_sub(before).saturating_add(waiting.customers());
         }
         self.release(at, true);
@@ -203,7 +207,9 @@ impl Pass<'_> {
     }
 
     fn release(&mut self, at: u64, answered: bool) {
-        if let Some(Waiting { decision, time_ms, runs }) = self.drop_waiting(at) {
+        if let Some(Waiting { decision, time_ms, mut runs }) = self.drop_waiting(at) {
+            // A customer who was included with no field is in the log, and wasn't taken.
+            runs.retain(|run| !run.customers.is_empty() && run.forms.iter().any(|form| *form > Form::Suppressed));
             if !answered {
                 self.seen.unanswered = self.seen.unanswered.saturating_add(1);
             }

@@ -118,8 +118,8 @@ impl Desk {
             None => (None, Vec::new()),
             Some(only) => {
                 let hashes = only.iter().map(|id| self.customers.hash(id)).collect();
-                let groups = BTreeMap::from([(vec![Form::Plain, Form::Partial], hashes)]);
-                let (sum, parts) = split(job, self.customers.epoch(), 2, groups).unwrap();
+                let (sum, parts) =
+                    split(job, self.customers.epoch(), 0, BTreeMap::from([(Vec::new(), hashes)])).unwrap();
                 (Some(sum), parts)
             }
         };
