@@ -157,7 +157,7 @@ fn compiled_and_interpreted_support_desk_decide_each_replay_alike() {
         kinds: Mutex::default(),
         wrong: Mutex::default(),
     };
-    replay::run(&guests::folder("support-desk"), None, &compared, &|_| {})
+    replay::run(&guests::folder("support-desk"), None, None, &compared, &|_| {})
         .unwrap_or_else(|e| panic!("{}", e.message()));
     let (kinds, wrong) = (compared.kinds.into_inner().unwrap(), compared.wrong.into_inner().unwrap());
     assert!(

@@ -11,7 +11,7 @@ fn every_question_is_answered_as_cedar_does() {
     let policies: Vec<String> =
         table["policies"].as_array().unwrap().iter().map(|path| read(&pack.join(path.as_str().unwrap()))).collect();
     let judge = Judge::new(&read(&pack.join("schema.cedarschema")), &policies.concat()).unwrap();
-    let outcome = replay::run(&pack, None, &judge, &|_| {}).unwrap_or_else(|e| panic!("{e:?}"));
+    let outcome = replay::run(&pack, None, None, &judge, &|_| {}).unwrap_or_else(|e| panic!("{e:?}"));
     let found = judge.found();
     println!("{} decisions, {} questions, {} of them distinct", found.decisions, found.questions, found.distinct);
     assert!(found.wrong.is_empty(), "\n{}", found.wrong.join("\n"));

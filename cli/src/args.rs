@@ -120,6 +120,10 @@ pub struct Replay {
     /// Draw the customers taken and let out over time.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Keep the ledgers in this folder, and go on from those that are there: a replay that was cut off ends with the same
+    /// table. Without it, they are removed in the end.
+    #[arg(long, value_name = "FOLDER")]
+    pub ledgers: Option<PathBuf>,
     /// Play only incidents whose id contains this. Honest work is played all the same.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,

@@ -1,8 +1,9 @@
 //! Plays the incidents of a pack, and honest work beside them, against the gate, on a simulated clock.
 //!
 //! The pack is compiled in memory and loaded as a gate's base, pinned by digest. Each manner of each file is a play of its
-//! own: its own gate windows, agents, customers and tickets, all made from a seed, so that the outcome is the same on
-//! every machine and doesn't depend on which plays run beside it.
+//! own: its own ledger, agents, customers and tickets, all made from a seed, so that the outcome is the same on every machine
+//! and doesn't depend on which plays run beside it. The ledgers are SQLite files in one folder; a replay that finds them
+//! there goes on where they end.
 
 pub mod chart;
 mod clock;
@@ -11,22 +12,24 @@ pub mod file;
 pub mod outcome;
 mod people;
 mod play;
+mod stage;
 
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use exportgate::{Engine, Gate, GateConfig, Isolation, MemoryWindows, Module, ModulePin};
+use exportgate::{Engine, GateConfig, Isolation, Module, ModulePin};
 use exportgate_contract::manifest::Manifest;
 
 use crate::failure::Failure;
-use crate::pack;
+use crate::{input, output, pack};
 use file::{Kind, Manner, Scenario};
 use outcome::{Honest, Incident, Outcome, Point};
 use play::{Play, Played};
+use stage::Stage;
 
 pub use play::{Observer, Unobserved};
 
@@ -54,20 +57,34 @@ impl Row<'_> {
 }
 
 /// Plays the scenarios of the pack in `dir` whose id contains `only`, and all honest work. `step` is called after each play.
+/// The ledgers are kept in the folder `ledgers`, and what they hold already isn't played again; without a folder they
+/// are made in a temporary one and removed.
 ///
 /// # Errors
 ///
-/// [`Failure`] when the pack doesn't compile, a scenario can't be read or played, or the windows fail.
+/// [`Failure`] when the pack doesn't compile, a scenario can't be read or played, the ledgers are of another pack, or a
+/// ledger fails.
 pub fn run(
     dir: &Path,
     only: Option<&str>,
+    ledgers: Option<&Path>,
     observer: &dyn Observer,
     step: &(dyn Fn(usize) + Sync),
 ) -> Result<Outcome, Failure> {
     let scenarios = file::read_all(dir)?;
     let artifact = pack::compile(dir)?;
     let started = Instant::now();
-    let setup = Setup::new(&artifact.component)?;
+    let temporary;
+    let ledgers = match ledgers {
+        Some(ledgers) => ledgers,
+        None => {
+            let reason = |error| Failure::output(format!("can't make a temporary folder: {error}"));
+            temporary = tempfile::Builder::new().prefix("exportgate-replay-").tempdir().map_err(reason)?;
+            temporary.path()
+        }
+    };
+    claim(ledgers, &artifact.component)?;
+    let setup = Setup::new(&artifact.component, ledgers)?;
     let rows: Vec<Row<'_>> = scenarios
         .iter()
         .filter(|scenario| scenario.kind == Kind::Honest || only.is_none_or(|only| scenario.id.contains(only)))
@@ -85,15 +102,43 @@ pub fn run(
     Ok(outcome)
 }
 
+/// The file in a folder of ledgers that says which component they are of.
+const COMPONENT_FILE: &str = "component.sha256";
+
+/// Makes the folder of ledgers, or sees that those in it are of the same component: what another one decided would end up
+/// in this one's table.
+fn claim(ledgers: &Path, component: &[u8]) -> Result<(), Failure> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::output(format!("can't keep ledgers in `{}`: {error}", ledgers.display()))
+            .help("name a folder that may be written to")
+    };
+    std::fs::create_dir_all(ledgers).map_err(|error| unusable(&error))?;
+    let (mark, sha256) = (ledgers.join(COMPONENT_FILE), output::sha256(component));
+    if mark.exists() {
+        if input::read_text(&mark, 1_024)?.trim() == sha256 {
+            return Ok(());
+        }
+        return Err(Failure::file(ledgers, "its ledgers are of another pack, or of this one before it was changed")
+            .help("name another folder, or remove this one to begin anew"));
+    }
+    if !input::entries(ledgers)?.is_empty() {
+        return Err(Failure::file(ledgers, "it holds something else than the ledgers of a replay")
+            .help("name an empty folder, or one that isn't there"));
+    }
+    output::write(&mark, format!("{sha256}\n").as_bytes())
+}
+
 /// What all plays share: the engine and the compiled module.
 struct Setup {
     engine: Engine,
     module: Module,
     config: GateConfig,
+    /// The folder with the ledgers.
+    ledgers: PathBuf,
 }
 
 impl Setup {
-    fn new(component: &[u8]) -> Result<Self, Failure> {
+    fn new(component: &[u8], ledgers: &Path) -> Result<Self, Failure> {
         let engine = Engine::new(&GateConfig::dry_run().engine).map_err(|error| Failure::input(error.to_string()))?;
         let module = Module::load(&engine, component).map_err(|error| Failure::input(error.to_string()))?;
         let pin = ModulePin {
@@ -102,13 +147,14 @@ impl Setup {
             version_min: None,
             isolation: Isolation::Warm,
         };
-        Ok(Self { engine, module, config: GateConfig { modules: vec![pin], ..GateConfig::dry_run() } })
+        let config = GateConfig { modules: vec![pin], ..GateConfig::dry_run() };
+        Ok(Self { engine, module, config, ledgers: ledgers.to_path_buf() })
     }
 
-    fn gate(&self) -> Result<Gate, String> {
-        let windows = Arc::new(MemoryWindows::new());
-        Gate::new(&self.engine, self.config.clone(), vec![self.module.clone()], windows)
-            .map_err(|error| error.to_string())
+    /// A stage for the row `name`, whose first ask is at `start_ms`.
+    fn stage(&self, name: &str, start_ms: i64) -> Result<Stage, String> {
+        let path = self.ledgers.join(format!("{}.sqlite", name.replace('/', "--")));
+        Stage::new(&self.engine, &self.config, &self.module, &path, start_ms)
     }
 
     fn manifest(&self) -> &Manifest {
@@ -151,7 +197,8 @@ fn play(setup: &Setup, row: &Row<'_>, observer: &dyn Observer) -> Result<Played,
         return Ok(outside(row.manner));
     }
     let name = row.name();
-    Play::new(&name, row.manner, setup.manifest())?.run(&setup.gate()?, observer)
+    let play = Play::new(&name, row.manner, setup.manifest())?;
+    play.run(&setup.stage(&name, play.start_ms())?, observer)
 }
 
 /// A manner whose asks never reach the gate: everything gets out.

@@ -9,8 +9,10 @@
 //! The first run makes the file with two agents, a few customers and their tickets. An export writes the CSV when the gate
 //! allows it, and else nothing: neither a file nor a part of one. The module is one with the schema of the support-desk pack.
 //!
-//! What this example isn't: its partial forms and tokens are a demonstration and redact nothing reliably, its windows end with
-//! the process, and where the agent sits is made up instead of asked from the session.
+//! Ask for more and more: the ledger beside the database, `desk.sqlite.ledger`, has counted what left before.
+//!
+//! What this example isn't: its partial forms and tokens are a demonstration and redact nothing reliably, its key is no secret,
+//! and where the agent sits is made up instead of asked from the session.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -20,10 +22,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use exportgate::contract::obligation::Remedy;
+use exportgate::contract::obligation::{Fallback, Remedy};
+use exportgate::ledger::{CustomerKey, SqliteLedger, SqliteOptions};
 use exportgate::{
-    Approvals, Column, Customers, Engine, Entities, Entity, EntityUid, Form, Gate, GateConfig, Ip, Isolation, Job,
-    MemoryWindows, Module, ModulePin, ObligationKind, Value, WindowKind,
+    Approvals, Column, Customers, Decision, Engine, Entities, Entity, EntityUid, Form, Gate, GateConfig, Ip, Isolation,
+    Job, Left, Module, ModulePin, ObligationKind, Value, WindowKind,
 };
 use rusqlite::{Connection, params_from_iter};
 
@@ -54,14 +57,15 @@ fn main() -> ExitCode {
 
 /// Exports, if the gate allows; says whether it did.
 fn export(module: &str, database: &str, agent: &str, customers: &str, csv: &str) -> Result<bool, Box<dyn Error>> {
-    let gate = gate(module)?;
+    let gate = gate(module, database)?;
     let desk = Desk::open(database)?;
     let wanted = match customers {
         "all" => desk.ids()?,
         list => list.split(',').map(str::to_owned).collect(),
     };
     let job = desk.job(agent, &wanted)?;
-    let decision = gate.evaluate(&job);
+    let answer = gate.ask(&job);
+    let decision = answer.decision;
     // The log has the whole truth, the agent what it may know.
     eprintln!(
         "log: {:?} {:?}",
@@ -71,12 +75,25 @@ fn export(module: &str, database: &str, agent: &str, customers: &str, csv: &str)
     if let Some(cause) = decision.cause() {
         eprintln!("log: {cause}");
     }
-    gate.record(&job, &decision)?;
-    if !decision.is_allow() {
+    let Some(permit) = answer.permit else {
         let view = decision.for_agent();
         println!("not exported: {:?}, because of {:?}", view.verdict(), view.reasons());
         return Ok(false);
+    };
+    let text = csv_of(&desk, agent, &wanted, &decision)?;
+    // Right before anything leaves: is the permit still good? Then it leaves, or nothing of it did.
+    gate.use_permit(&permit)?;
+    if let Err(error) = std::fs::write(csv, text) {
+        gate.cancel(permit.job())?;
+        return Err(error.into());
     }
+    gate.commit(permit.job(), Left::All)?;
+    println!("exported {} customers to {csv}", decision.customers_included());
+    Ok(true)
+}
+
+/// What leaves, as the decision says.
+fn csv_of(desk: &Desk, agent: &str, wanted: &[String], decision: &Decision) -> Result<String, Box<dyn Error>> {
     let mut text = String::from("customer");
     let shown: Vec<usize> = (0..FIELDS.len())
         .filter(|column| (0..wanted.len()).any(|row| decision.form(row, *column) != Form::Suppressed))
@@ -86,7 +103,7 @@ fn export(module: &str, database: &str, agent: &str, customers: &str, csv: &str)
     }
     text.push('\n');
     let tokens = RandomState::new();
-    let rows = desk.rows(&wanted)?;
+    let rows = desk.rows(wanted)?;
     for (row, (id, values)) in wanted.iter().zip(&rows).enumerate().filter(|(row, _)| decision.includes(*row)) {
         text.push_str(id);
         for column in &shown {
@@ -98,13 +115,12 @@ fn export(module: &str, database: &str, agent: &str, customers: &str, csv: &str)
     if !decision.obligations().watermark.is_empty() {
         writeln!(text, "# exported by {agent} as job {}", decision.job())?;
     }
-    std::fs::write(csv, text)?;
-    println!("exported {} customers to {csv}", decision.customers_included());
-    Ok(true)
+    Ok(text)
 }
 
-/// A gate for one pinned module. A real tool writes the digest into its configuration, and doesn't take it from the file.
-fn gate(path: &str) -> Result<Gate, Box<dyn Error>> {
+/// A gate for one pinned module, with its ledger beside the database. A real tool writes the digest into its configuration,
+/// and doesn't take it from the file; it keeps its key apart, and finds its ledger there already.
+fn gate(path: &str, database: &str) -> Result<Gate, Box<dyn Error>> {
     let engine = Engine::new(&exportgate::EngineConfig::default())?;
     let module = Module::load(&engine, &std::fs::read(path)?)?;
     let pin = ModulePin {
@@ -118,10 +134,13 @@ fn gate(path: &str) -> Result<Gate, Box<dyn Error>> {
         obligations: ObligationKind::ALL.into(),
         remedies: Remedy::ALL.into(),
         windows: WindowKind::ALL.into(),
+        fallbacks: Fallback::ALL.into(),
         customers_per_job_max: 1_000,
         ..GateConfig::default()
     };
-    Ok(Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new()))?)
+    let key = CustomerKey::new(b"32 bytes at least, and random...")?;
+    let ledger = SqliteLedger::open(format!("{database}.ledger"), key, SqliteOptions::default())?;
+    Ok(Gate::with_ledger(&engine, config, vec![module], Arc::new(ledger))?)
 }
 
 /// How a value leaves. NB: a demonstration. Real redaction knows what kind of value it is, and keeps its key.

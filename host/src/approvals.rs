@@ -1,8 +1,13 @@
 //! What people have approved for exactly this job, as the integrator authenticated it.
 
+mod digest;
+
 use std::collections::BTreeSet;
 
 use exportgate_contract::value::{EntityUid, Value};
+
+pub use digest::JobDigest;
+pub(crate) use digest::stated;
 
 /// One approval: who, in which role, when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +31,30 @@ pub enum ApproverRole {
     Operator,
 }
 
+impl ApproverRole {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Supervisor, Self::DataOwner, Self::Operator];
+
+    /// How a configuration and the ledger name it: `supervisor`, `data_owner`, `operator`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Supervisor => "supervisor",
+            Self::DataOwner => "data_owner",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The role of this name; none when there is no such role.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
 /// What policies read as `context.approvals`.
 ///
-/// Approvals never come from an argument of the agent. Whoever calls the gate has authenticated the approvers, and has
-/// made sure that they saw this job and no other: the same agent, fields, customers, destination and purpose.
+/// [`Gate::ask`](crate::Gate::ask) takes them from the ledger, where [`Gate::answer_request`](crate::Gate::answer_request)
+/// put them: given by an authenticated person for exactly this job, that is for the same agent, fields, customers,
+/// destination and purpose. Those of a [`Job`](crate::Job) serve [`Gate::evaluate`](crate::Gate::evaluate) alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
     stated: Stated,

@@ -9,13 +9,30 @@
 //! obligations = ["watermark", "alert", "notify", "review", "retain", "audit"]
 //! remedies = ["approval:supervisor", "step-up:phishing-resistant"]
 //! windows = ["customers", "team", "denied"]
+//! fallbacks = ["store-down"]
 //!
 //! ## What a policy that errs means: "deny" (the default), or "skip" as Cedar itself does.
 //! erring_policies = "deny"
 //!
 //! ## How much one job may ask for.
+//! ## How long a permit can be used, and a request for approvals answered.
+//! permit_seconds = 300
+//! approval_seconds = 86_400
+//!
 //! customers_per_job_max = 70_000
 //! fields_per_job_max = 64
+//!
+//! ## Where what has left is counted. A gate that only evaluates needs none.
+//! [ledger]
+//! sqlite = "ledger.sqlite"
+//! key_file = "ledger.key"
+//! durability = "process"
+//!
+//! ## Who may answer requests for approvals with the command, by the user that runs it.
+//! [[approvers]]
+//! user = 1001
+//! role = "supervisor"
+//! agent = { id = "sam", employment = "active", kind = "human", in = ["Role::approver"] }
 //!
 //! ## What a call into a module may take.
 //! [engine]
@@ -42,19 +59,31 @@
 //! # Ok::<(), exportgate::GateConfigError>(())
 //! ```
 
+mod approvers;
+mod store;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use exportgate_contract::limits::{CUSTOMERS_PER_JOB_MAX, FIELDS_PER_JOB_MAX};
-use exportgate_contract::obligation::Remedy;
+use exportgate_contract::obligation::{Fallback, Remedy};
 use exportgate_contract::vocabulary::{Counted, Subject, Window};
 use serde::Deserialize;
 
 use crate::engine::EngineConfig;
 use crate::obligations::ObligationKind;
 
+pub use approvers::ApproverConfig;
+pub use store::{LedgerConfig, LedgerConfigError, LedgerStore};
+
 /// Bytes of a configuration file, 1 MiB: a hundred modules take a few KiB.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+
+/// The longest that a permit lasts: a day.
+const PERMIT_SECONDS_MAX: usize = 86_400;
+
+/// The longest that a request for approvals lasts: 30 days.
+const APPROVAL_SECONDS_MAX: usize = 30 * 86_400;
 
 /// What a gate is told when it is made. All of it is checked then, and nothing later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +100,26 @@ pub struct GateConfig {
     /// The windows that the tool has the entities for: the teams above agents, and so on. Default: none. A module whose
     /// schema declares a window of another kind is refused.
     pub windows: BTreeSet<WindowKind>,
+    /// What may be missing while a permit says that it holds all the same (`@fallback`). Default: nothing. A module whose
+    /// policies name another fallback is refused.
+    pub fallbacks: BTreeSet<Fallback>,
     /// What a policy that errs means. Default: [`ErringPolicies::Deny`]. It doesn't concern tallies: when a policy of
     /// those errs, the count is unknown, and the job is denied.
     pub erring_policies: ErringPolicies,
+    /// How long a permit can be used after the ask. Unit: seconds. Range: 1 to 86,400. Default: 300. It doesn't limit how
+    /// long the release takes that begins with it, nor the reservation: that is counted whether or not anything left.
+    pub permit_seconds: u64,
+    /// How long a request for approvals, with its answers, can be used. Unit: seconds. Range: 60 to 2,592,000 (30 days).
+    /// Default: 86,400. Policies may hold approvals to less (`context.approvals.ageSec`).
+    pub approval_seconds: u64,
     /// Customers in one job, at most. Range: 1 to 1,000,000, which is the default.
     pub customers_per_job_max: usize,
     /// Fields in one job, at most. Range: 1 to 1,024, which is the default.
     pub fields_per_job_max: usize,
+    /// Where the ledger is. Default: nowhere. It serves to open the ledger, before the gate is made.
+    pub ledger: Option<LedgerConfig>,
+    /// Who may answer requests for approvals with the command. Default: nobody. The gate itself doesn't read it.
+    pub approvers: Vec<ApproverConfig>,
     /// What a call into a module may take. It serves to make the [`crate::Engine`], before the gate.
     pub engine: EngineConfig,
 }
@@ -89,9 +131,14 @@ impl Default for GateConfig {
             obligations: BTreeSet::new(),
             remedies: BTreeSet::new(),
             windows: BTreeSet::new(),
+            fallbacks: BTreeSet::new(),
             erring_policies: ErringPolicies::Deny,
+            permit_seconds: 300,
+            approval_seconds: 86_400,
             customers_per_job_max: CUSTOMERS_PER_JOB_MAX,
             fields_per_job_max: FIELDS_PER_JOB_MAX,
+            ledger: None,
+            approvers: Vec::new(),
             engine: EngineConfig::default(),
         }
     }
@@ -208,12 +255,13 @@ impl fmt::Display for Version {
 
 impl GateConfig {
     /// A configuration for dry runs, where nothing leaves: it trusts the modules it is given, and claims that every
-    /// obligation, remedy and window is supported.
+    /// obligation, remedy, window and fallback is supported.
     pub fn dry_run() -> Self {
         Self {
             obligations: ObligationKind::ALL.into(),
             remedies: Remedy::ALL.into(),
             windows: WindowKind::ALL.into(),
+            fallbacks: Fallback::ALL.into(),
             ..Self::default()
         }
     }
@@ -236,14 +284,17 @@ impl GateConfig {
 
     /// Checks ranges and pins; a gate does it when it is made.
     pub(crate) fn check(&self) -> Result<(), GateConfigError> {
-        let in_range = |option, value: usize, max: usize| {
-            if (1..=max).contains(&value) {
+        let in_range = |option, value: usize, min: usize, max: usize| {
+            if (min..=max).contains(&value) {
                 return Ok(());
             }
-            Err(GateConfigError::OutOfRange { option, value, max })
+            Err(GateConfigError::OutOfRange { option, value, min, max })
         };
-        in_range("customers_per_job_max", self.customers_per_job_max, CUSTOMERS_PER_JOB_MAX)?;
-        in_range("fields_per_job_max", self.fields_per_job_max, FIELDS_PER_JOB_MAX)?;
+        let seconds = |seconds: u64| usize::try_from(seconds).unwrap_or(usize::MAX);
+        in_range("permit_seconds", seconds(self.permit_seconds), 1, PERMIT_SECONDS_MAX)?;
+        in_range("approval_seconds", seconds(self.approval_seconds), 60, APPROVAL_SECONDS_MAX)?;
+        in_range("customers_per_job_max", self.customers_per_job_max, 1, CUSTOMERS_PER_JOB_MAX)?;
+        in_range("fields_per_job_max", self.fields_per_job_max, 1, FIELDS_PER_JOB_MAX)?;
         let mut digests = BTreeSet::new();
         for pin in &self.modules {
             let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -270,9 +321,16 @@ struct File {
     remedies: Vec<String>,
     #[serde(default)]
     windows: Vec<String>,
+    #[serde(default)]
+    fallbacks: Vec<String>,
     erring_policies: Option<String>,
+    permit_seconds: Option<u64>,
+    approval_seconds: Option<u64>,
     customers_per_job_max: Option<usize>,
     fields_per_job_max: Option<usize>,
+    ledger: Option<store::FileLedger>,
+    #[serde(default)]
+    approvers: Vec<approvers::FileApprover>,
     #[serde(default)]
     engine: FileEngine,
 }
@@ -302,6 +360,7 @@ impl File {
         let default = GateConfig::default();
         let windows = |name: &str| WindowKind::ALL.into_iter().find(|kind| kind.name() == name);
         let remedies = |name: &str| Remedy::ALL.into_iter().find(|remedy| remedy.name() == name);
+        let fallbacks = |name: &str| Fallback::ALL.into_iter().find(|fallback| fallback.name() == name);
         let erring_policies = |name: &str| match name {
             "deny" => Some(ErringPolicies::Deny),
             "skip" => Some(ErringPolicies::Skip),
@@ -312,12 +371,21 @@ impl File {
             obligations: names("obligations", self.obligations, OBLIGATIONS, ObligationKind::parse)?,
             remedies: names("remedies", self.remedies, REMEDIES, remedies)?,
             windows: names("windows", self.windows, WINDOWS, windows)?,
+            fallbacks: names("fallbacks", self.fallbacks, "`store-down`", fallbacks)?,
             erring_policies: match self.erring_policies {
                 None => default.erring_policies,
                 Some(text) => name("erring_policies", text, "`deny` or `skip`", erring_policies)?,
             },
+            permit_seconds: self.permit_seconds.unwrap_or(default.permit_seconds),
+            approval_seconds: self.approval_seconds.unwrap_or(default.approval_seconds),
             customers_per_job_max: self.customers_per_job_max.unwrap_or(default.customers_per_job_max),
             fields_per_job_max: self.fields_per_job_max.unwrap_or(default.fields_per_job_max),
+            ledger: self.ledger.map(store::FileLedger::into_config).transpose()?,
+            approvers: self
+                .approvers
+                .into_iter()
+                .map(approvers::FileApprover::into_config)
+                .collect::<Result<_, _>>()?,
             engine: self.engine.into_config(default.engine),
         })
     }
@@ -417,12 +485,14 @@ pub enum GateConfigError {
         expected: &'static str,
     },
     /// A number isn't in its range.
-    #[error("`{option}` is {value}, expected 1 to {max}")]
+    #[error("`{option}` is {value}, expected {min} to {max}")]
     OutOfRange {
         /// The option.
         option: &'static str,
         /// What it is.
         value: usize,
+        /// The least that it may be.
+        min: usize,
         /// The most that it may be.
         max: usize,
     },

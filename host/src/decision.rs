@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use exportgate_contract::manifest::Effect;
-use exportgate_contract::obligation::{Obligation, Remedy};
+use exportgate_contract::obligation::{Fallback, Obligation, Remedy};
 use exportgate_contract::value::EntityUid;
+use exportgate_ledger::LedgerError;
 
 use crate::error::EvaluateError;
 use crate::job::JobError;
+use crate::job_file::print_datetime;
 use crate::obligations::Obligations;
 use crate::windows::WindowsError;
 
@@ -91,6 +93,7 @@ pub struct PolicyInfo {
     pub(crate) incidents: Vec<String>,
     pub(crate) silent: bool,
     pub(crate) remedies: Vec<Remedy>,
+    pub(crate) fallback: Option<Fallback>,
     pub(crate) obligations: Vec<Obligation>,
 }
 
@@ -133,6 +136,11 @@ impl PolicyInfo {
     /// What lifts it, if it forbids, or satisfies it, if it permits.
     pub fn remedies(&self) -> &[Remedy] {
         &self.remedies
+    }
+
+    /// What may be missing when it permits all the same.
+    pub fn fallback(&self) -> Option<Fallback> {
+        self.fallback
     }
 }
 
@@ -185,6 +193,26 @@ pub enum Cause {
     /// The job can't be asked about.
     #[error("the job is refused: {0}")]
     Job(#[source] JobError),
+    /// The gate has no ledger: it was made to evaluate, not to be asked.
+    #[error("the gate has no ledger to ask in")]
+    NoLedger,
+    /// The ledger refused the job, or failed: nothing was reserved.
+    #[error("the ledger refused or failed: {0}")]
+    Ledger(#[source] LedgerError),
+    /// The agent is revoked.
+    #[error("agent `{agent}` is revoked since {}", print_datetime(*since_ms))]
+    Revoked {
+        /// The agent's id.
+        agent: Arc<str>,
+        /// Since when, in milliseconds since 1970.
+        since_ms: i64,
+    },
+    /// The ledger holds an approval in a capacity that the gate doesn't know.
+    #[error("request {request} was answered in a capacity that the gate doesn't know")]
+    Approval {
+        /// The number of the request.
+        request: i64,
+    },
     /// The windows couldn't be read.
     #[error("the windows can't be read: {0}")]
     Windows(#[source] WindowsError),

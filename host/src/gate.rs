@@ -1,11 +1,14 @@
 //! The gate: asks the policy modules about a job, and states what only the gate may state.
 
 mod answers;
+mod approve;
 mod challenge;
 mod clock;
 mod error;
 mod evaluate;
+mod outage;
 mod stated;
+mod transaction;
 mod words;
 
 use std::collections::BTreeMap;
@@ -13,30 +16,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use exportgate_contract::vocabulary::Window;
+use exportgate_ledger::Ledger;
 
+use crate::approvals::Approvals;
 use crate::config::{GateConfig, Isolation, ModulePin, Version};
 use crate::decision::{Decision, ModuleInfo};
 use crate::engine::Engine;
 use crate::job::{Caps, Job};
 use crate::job_file::JobFile;
 use crate::module::Module;
-use crate::windows::{StatedWindows, Windows, WindowsError};
+use crate::record::Recorder;
+use crate::windows::{LedgerWindows, StatedWindows, Windows};
+pub use approve::{APPROVE, ApproveError, Approver, RequestText};
 pub use clock::{Clock, SystemClock};
 pub use error::GateError;
 use evaluate::Evaluation;
+pub use outage::FALLBACK_JOBS_MAX;
+use outage::Outage;
+use transaction::Ledgered;
 use words::Words;
 
 /// The gate: modules, configuration and windows that fit together. It is shared between threads as it is.
 ///
 /// # Security
 ///
-/// Evaluating is not releasing: between [`Gate::evaluate`] and [`Gate::record`] another job may be evaluated and released.
-/// One process that evaluates and records the jobs of an agent one after the other is safe from that.
+/// Evaluating is not releasing: nothing is counted by [`Gate::evaluate`], and a moment later another job may have used up
+/// what it saw. Release on [`Gate::ask`] alone.
 #[derive(Clone, Debug)]
 pub struct Gate {
     inner: Arc<Inner>,
-    windows: Arc<dyn Windows>,
+    windows: Arc<dyn Windows + Send + Sync>,
     clock: Arc<dyn Clock>,
+    /// What it takes to be asked; none for a gate that only evaluates.
+    ledgered: Option<Ledgered>,
 }
 
 #[derive(Debug)]
@@ -59,8 +71,9 @@ struct Loaded {
 }
 
 impl Gate {
-    /// A gate that asks `modules`, the base first or wherever the configuration pins it, and counts by `windows`. `engine` is
-    /// the one that the modules were loaded into, made with [`GateConfig::engine`].
+    /// A gate that evaluates and counts nothing, for dry runs and tests: it asks `modules`, the base first or wherever the
+    /// configuration pins it, and reads `windows`. `engine` is the one that the modules were loaded into, made with
+    /// [`GateConfig::engine`].
     ///
     /// # Errors
     ///
@@ -71,7 +84,7 @@ impl Gate {
         engine: &Engine,
         config: GateConfig,
         modules: Vec<Module>,
-        windows: Arc<dyn Windows>,
+        windows: Arc<dyn Windows + Send + Sync>,
     ) -> Result<Self, GateError> {
         config.check()?;
         if *engine.config() != config.engine {
@@ -105,14 +118,62 @@ impl Gate {
             windows: by_name,
             latest_ms: AtomicI64::new(i64::MIN),
         };
-        Ok(Self { inner: Arc::new(inner), windows, clock: Arc::new(SystemClock) })
+        Ok(Self { inner: Arc::new(inner), windows, clock: Arc::new(SystemClock), ledgered: None })
     }
 
-    /// The same gate with another clock.
+    /// A gate that can be asked: as [`Gate::new`], with windows, approvals and revocations of `ledger`, and the clock of the
+    /// machine. Where several processes share a ledger, each makes its own gate.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::new`]; also when a policy reads a window for which the ledger hasn't counted long enough.
+    pub fn with_ledger(
+        engine: &Engine,
+        config: GateConfig,
+        modules: Vec<Module>,
+        ledger: Arc<dyn Ledger>,
+    ) -> Result<Self, GateError> {
+        Self::with_ledger_and_clock(engine, config, modules, ledger, Arc::new(SystemClock))
+    }
+
+    /// As [`Gate::with_ledger`], going by another clock. The ledger still holds it to the latest time that it recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::with_ledger`].
+    pub fn with_ledger_and_clock(
+        engine: &Engine,
+        config: GateConfig,
+        modules: Vec<Module>,
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, GateError> {
+        let windows = Arc::new(LedgerWindows::new(ledger.clone(), clock.clone()));
+        let gate = Self::new(engine, config, modules, windows)?;
+        let counted: Vec<Window> = gate.inner.windows.values().copied().collect();
+        let outage = Arc::new(Outage::new(&counted)?);
+        Ok(Self { clock, ledgered: Some(Ledgered { ledger, recorder: None, outage }), ..gate })
+    }
+
+    /// The same gate with another clock; for one with a ledger see [`Gate::with_ledger_and_clock`].
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// The same gate with somebody who records each ask in the ledger's transaction. Without a ledger it records nothing.
+    #[must_use]
+    pub fn with_recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        if let Some(ledgered) = &mut self.ledgered {
+            ledgered.recorder = Some(recorder);
+        }
+        self
+    }
+
+    /// The ledger; none for a gate that only evaluates.
+    pub fn ledger(&self) -> Option<&Arc<dyn Ledger>> {
+        self.ledgered.as_ref().map(|ledgered| &ledgered.ledger)
     }
 
     /// The configuration.
@@ -125,17 +186,11 @@ impl Gate {
         self.inner.modules.iter().map(|loaded| &loaded.module)
     }
 
-    /// Decides whether the job may leave, now. Nothing is recorded: a dry run, or the first half of an export of which
-    /// [`Gate::record`] is the second.
+    /// Decides whether the job may leave, now. Nothing is counted, and nothing may leave on this answer: a dry run.
     ///
     /// It always decides: what goes wrong is a denial with its [`crate::Cause`].
     pub fn evaluate(&self, job: &Job) -> Decision {
-        let now_ms = self.clock.now_ms();
-        let latest_ms = self.inner.latest_ms.load(Ordering::Relaxed);
-        if now_ms > latest_ms {
-            self.inner.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
-        }
-        self.decide(job, now_ms.max(latest_ms), &*self.windows)
+        self.inner.decide(job, &job.approvals, self.now_ms(), &*self.windows)
     }
 
     /// As [`Gate::evaluate`], at a time that the caller states: for replays of the past.
@@ -144,54 +199,36 @@ impl Gate {
     ///
     /// Whoever states the time decides which windows are empty. Don't release anything on this answer.
     pub fn evaluate_at(&self, job: &Job, now_ms: i64) -> Decision {
-        self.decide(job, now_ms, &*self.windows)
+        self.inner.decide(job, &job.approvals, now_ms, &*self.windows)
     }
 
     /// Decides the job of a file, with the time and the usage that it states, or else `now_ms` and the counts of a fresh
     /// start: for dry runs.
     pub fn evaluate_file(&self, file: &JobFile, now_ms: i64) -> Decision {
-        self.decide(&file.job, file.now_ms.unwrap_or(now_ms), &StatedWindows::new(&file.usage))
+        self.inner.decide(
+            &file.job,
+            &file.job.approvals,
+            file.now_ms.unwrap_or(now_ms),
+            &StatedWindows::new(&file.usage),
+        )
     }
 
-    /// Records what came of a decision: the customers that left, counted for the agent, teams, vendors, tenants and
-    /// destination; or a denial by policy, counted for the agent. Failures and challenges aren't recorded.
-    ///
-    /// Call it before anything leaves, and release nothing when it fails.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] when the decision is about another job, or the windows can't be written.
-    pub fn record(&self, job: &Job, decision: &Decision) -> Result<(), RecordError> {
-        if *job.id != *decision.job || job.agent != decision.agent || job.customers.len() != decision.customers {
-            return Err(RecordError::OtherJob { job: job.id.clone(), decided: decision.job.clone() });
+    /// The time: never before one that the gate went by earlier.
+    fn now_ms(&self) -> i64 {
+        let now_ms = self.clock.now_ms();
+        let latest_ms = self.inner.latest_ms.load(Ordering::Relaxed);
+        if now_ms > latest_ms {
+            self.inner.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
         }
-        if self.inner.windows.is_empty() {
-            return Ok(());
-        }
-        if decision.is_policy_denial() {
-            return Ok(self.windows.record_denial(&job.agent, decision.now_ms)?);
-        }
-        if !decision.is_allow() {
-            return Ok(());
-        }
-        let subjects = evaluate::subjects_of_windows(job, self.inner.windows.values().copied());
-        let included: Vec<&str> = job
-            .customers
-            .ids()
-            .iter()
-            .enumerate()
-            .filter(|(row, _)| decision.includes(*row))
-            .map(|(_, id)| &**id)
-            .collect();
-        Ok(self.windows.record_grant(&subjects, &mut included.into_iter(), decision.now_ms)?)
-    }
-
-    fn decide(&self, job: &Job, now_ms: i64, windows: &dyn Windows) -> Decision {
-        Evaluation::new(&self.inner, job, now_ms).decide(windows)
+        now_ms.max(latest_ms)
     }
 }
 
 impl Inner {
+    fn decide(&self, job: &Job, approvals: &Approvals, now_ms: i64, windows: &dyn Windows) -> Decision {
+        Evaluation::new(self, job, approvals, now_ms).decide(windows)
+    }
+
     fn is_base(&self, loaded: &Loaded) -> bool {
         self.modules.first().is_some_and(|base| std::ptr::eq(base, loaded))
     }
@@ -247,20 +284,4 @@ fn check_pin(pin: &ModulePin, module: &Module) -> Result<(), GateError> {
         }
         Some(_) | None => Ok(()),
     }
-}
-
-/// Why what came of a decision can't be recorded. Release nothing then.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    /// The decision is about another job.
-    #[error("the decision is about job `{decided}`, not `{job}` as it is given")]
-    OtherJob {
-        /// The job given.
-        job: Arc<str>,
-        /// The job that was decided.
-        decided: Arc<str>,
-    },
-    /// The windows can't be written.
-    #[error("the windows can't be written: {0}")]
-    Windows(#[from] WindowsError),
 }

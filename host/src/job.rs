@@ -26,7 +26,8 @@ pub struct Job {
     pub customers: Customers,
     /// What the tool states about purpose, channel, destination, device and network: `context.env`, a record.
     pub env: Value,
-    /// Who approved exactly this job.
+    /// Who approved exactly this job, for [`Gate::evaluate`](crate::Gate::evaluate). [`Gate::ask`](crate::Gate::ask) takes
+    /// approvals from the ledger alone, and refuses a job that states any.
     pub approvals: Approvals,
     /// The agent, with roles, teams and vendors, tickets, destinations, and whatever else policies read of entities.
     /// Customers of the job don't belong here.
@@ -107,6 +108,9 @@ pub enum JobError {
     /// Windows of destinations are counted, and the job names none.
     #[error("`env.destination` must be an entity of type `Export::Destination`: what goes there is counted")]
     NoDestination,
+    /// The job states approvals, and is asked.
+    #[error("the job states approvals; of a job that is asked they are taken from the ledger")]
+    StatedApprovals,
     /// The agent approved its own job.
     #[error("agent `{agent}` can't approve its own job")]
     SelfApproval {
@@ -168,8 +172,8 @@ pub(crate) struct Caps {
 }
 
 impl Job {
-    /// Checks what can be checked without a module, before anything runs. The catalogue looks at the fields' names.
-    pub(crate) fn check(&self, caps: Caps) -> Result<(), JobError> {
+    /// Checks what can be checked without a module, before anything runs, the approvals given for it included. The catalogue looks at the fields' names.
+    pub(crate) fn check(&self, caps: Caps, approvals: &Approvals) -> Result<(), JobError> {
         check_id("job", &self.id)?;
         check_id("agent", &self.agent.id)?;
         if &*self.agent.entity_type != AGENT {
@@ -199,7 +203,7 @@ impl Job {
                 return Err(JobError::GateOnly { entity_type });
             }
         }
-        if self.approvals.each().iter().any(|approval| approval.by == self.agent) {
+        if approvals.each().iter().any(|approval| approval.by == self.agent) {
             return Err(JobError::SelfApproval { agent: self.agent.clone() });
         }
         Ok(())

@@ -88,7 +88,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::approvals::{Approvals, ApprovalsSummary};
 use crate::job::Job;
-use crate::{Customers, CustomersError, Entities, EntitiesError};
+use crate::{Customers, CustomersError, Entities, EntitiesError, Entity};
 pub use scalars::{parse_datetime, parse_decimal, parse_duration, parse_ip, print_datetime};
 use typed::Reader;
 
@@ -116,6 +116,18 @@ pub struct JobFile {
 /// [`JobFileError`]: everything that is wrong is reported together, with the path to each.
 pub fn read(schema: &SchemaTypes, text: &str) -> Result<JobFile, JobFileError> {
     read_json(schema, &parse(text)?)
+}
+
+/// Reads the text of an agent alone, as the `agent` of a job file.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_agent(schema: &SchemaTypes, text: &str) -> Result<Entity, JobFileError> {
+    let json = parse(text)?;
+    let mut reader = Reader::new(schema);
+    let agent = reader.agent(&json);
+    agent.filter(|_| !reader.has_complaints()).ok_or_else(|| reader.into_error())
 }
 
 /// Reads a job file that was parsed already: one within another JSON document.

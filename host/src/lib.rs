@@ -7,16 +7,21 @@
 //!
 //! ```
 //! use std::sync::Arc;
+//! use exportgate::ledger::{CustomerKey, SqliteLedger, SqliteOptions};
 //! use exportgate::{
-//!     Approvals, Customers, Engine, Entities, Entity, EntityUid, Form, Gate, GateConfig, Job, MemoryWindows, Module, Value,
+//!     Approvals, Customers, Engine, Entities, Entity, EntityUid, Form, Gate, GateConfig, Job, Left, Module, Value,
 //!     WindowKind,
 //! };
 //!
-//! // Once a process. This module (here as text) permits support agents, for up to 60 customers in 24 hours.
+//! // Once a process. This module (here as text) permits support agents, for up to 60 customers in 24 hours; the ledger
+//! // counts them, for all processes that open it with the key.
+//! # let folder = tempfile::tempdir()?;
+//! # let (path, key) = (folder.path().join("ledger.sqlite"), [7; 32]);
 //! let config = GateConfig { windows: [WindowKind::Customers].into(), ..GateConfig::default() };
 //! let engine = Engine::new(&config.engine)?;
 //! let module = Module::load(&engine, &wat::parse_file("tests/data/front_page.wat")?)?;
-//! let gate = Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new()))?;
+//! let ledger = SqliteLedger::open(path, CustomerKey::new(&key)?, SqliteOptions::default())?;
+//! let gate = Gate::with_ledger(&engine, config, vec![module], Arc::new(ledger))?;
 //!
 //! // Once an export.
 //! let agent = EntityUid::new("Export::Agent", "ana");
@@ -30,16 +35,19 @@
 //!     approvals: Approvals::none(),
 //!     entities: Arc::new(Entities::new([ana])?),
 //! };
-//! let decision = gate.evaluate(&job);
-//! gate.record(&job, &decision)?;
-//! assert!(decision.is_allow());
-//! assert_eq!(decision.form(0, 0), Form::Partial);
-//! assert_eq!(decision.form(0, 1), Form::Suppressed);
+//! let answer = gate.ask(&job);
+//! let Some(permit) = answer.permit else { return Err("show the agent `answer.decision.for_agent()`".into()) };
+//! assert_eq!(answer.decision.form(0, 0), Form::Partial);
+//! assert_eq!(answer.decision.form(0, 1), Form::Suppressed);
+//! gate.use_permit(&permit)?;
+//! // Now it leaves, each field in its form. Then say what left, or `cancel` if nothing did.
+//! gate.commit(permit.job(), Left::All)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Two layers are public. [`Module::authorize`] answers any Cedar [`Request`] for any schema. [`Gate`] answers a whole export,
 //! and states what the caller may not: the time, what was exported before, tallies, approvals, and which class a field has.
+//! [`Gate::ask`] decides within the transaction that counts; [`Gate::evaluate`] is a dry run, on which nothing may leave.
 //! [`job_file`] reads jobs from JSON, for dry runs; [`GateConfig`] reads `exportgate.toml`.
 
 mod abi;
@@ -58,6 +66,7 @@ mod error;
 mod fields;
 mod frame;
 mod gate;
+mod hex;
 mod inputs;
 mod instance;
 mod job;
@@ -68,16 +77,19 @@ mod manifest_check;
 mod manifest_error;
 mod module;
 mod obligations;
+mod permit;
 mod plan;
+mod record;
 mod request;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod windows;
 
-pub use approvals::{Approval, Approvals, ApprovalsSummary, ApproverRole};
+pub use approvals::{Approval, Approvals, ApprovalsSummary, ApproverRole, JobDigest};
 pub use config::{
-    CONFIG_BYTES_MAX, ErringPolicies, GateConfig, GateConfigError, Isolation, ModulePin, Version, WindowKind,
+    ApproverConfig, CONFIG_BYTES_MAX, ErringPolicies, GateConfig, GateConfigError, Isolation, LedgerConfig,
+    LedgerConfigError, LedgerStore, ModulePin, Version, WindowKind,
 };
 pub use customers::{CUSTOMER_ATTRIBUTES_MAX, Column, Customers, CustomersError};
 pub use decision::{AgentView, Asked, Cause, Decision, Form, ModuleInfo, PolicyInfo, PolicyUse, Verdict};
@@ -86,12 +98,15 @@ pub use entities::{ENTITIES_MAX, Entities, EntitiesError, Entity, PARENTS_MAX};
 pub use error::{AnswerError, EvaluateError, GuestCall, PointerFault};
 pub use exportgate_contract as contract;
 pub use exportgate_contract::value::{EntityUid, Ip, Value};
-pub use gate::{Clock, Gate, GateError, RecordError, SystemClock};
+pub use exportgate_ledger as ledger;
+pub use gate::{APPROVE, ApproveError, Approver, Clock, FALLBACK_JOBS_MAX, Gate, GateError, RequestText, SystemClock};
 pub use job::{IdProblem, Job, JobError};
 pub use load_error::LoadError;
 pub use manifest_error::ManifestError;
 pub use module::{Inspection, Module};
 pub use obligations::{ObligationKind, Obligations};
+pub use permit::{Answer, Left, Permit, PermitError};
+pub use record::Recorder;
 pub use request::{Request, RequestDecision, Response};
 pub use trace::Exchange;
 pub use windows::{MemoryWindows, WindowRead, Windows, WindowsError};

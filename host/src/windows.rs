@@ -1,9 +1,10 @@
 //! Windows: how many distinct customers each subject has been granted, and how often it was denied.
 //!
 //! A window is a stretch of time that ends now. Policies read the count *after* the job, had it been granted: the
-//! customers granted within the window and those of the job, each once. The gate reads windows through [`Windows`];
-//! [`MemoryWindows`] keeps them in memory.
+//! customers granted within the window and those of the job, each once. The gate reads windows through [`Windows`]: from a
+//! ledger, from memory ([`MemoryWindows`]), or as a job file states them.
 
+mod ledger;
 mod memory;
 mod stated;
 
@@ -11,7 +12,9 @@ use std::fmt;
 
 use exportgate_contract::value::EntityUid;
 use exportgate_contract::vocabulary::Window;
+use exportgate_ledger::LedgerError;
 
+pub(crate) use ledger::{LedgerWindows, TransactionWindows, subject_of};
 pub use memory::MemoryWindows;
 pub(crate) use stated::{StatedWindows, count_of_fresh_start};
 
@@ -24,12 +27,12 @@ pub struct WindowRead {
     pub window: Window,
 }
 
-/// A store of what each subject was granted and denied.
+/// What each subject was granted and denied, to be read.
 ///
 /// Times are milliseconds since 1970. A grant at time `g` is within a window of `w` seconds at time `now` when
 /// `g > now - 1000 * w`. A store never lets a window shrink because a clock stepped back: it orders what it recorded,
 /// and a time before the latest record counts as that of the latest record.
-pub trait Windows: fmt::Debug + Send + Sync {
+pub trait Windows: fmt::Debug {
     /// Tells the store which windows will be read; a gate calls it once when it is made. The store may drop what no
     /// declared window can see any more.
     ///
@@ -52,29 +55,9 @@ pub trait Windows: fmt::Debug + Send + Sync {
         customers: &mut dyn ExactSizeIterator<Item = &str>,
         now_ms: i64,
     ) -> Result<Vec<u64>, WindowsError>;
-
-    /// Records that `customers` were granted to all of `subjects` at `now_ms`: for all, or on an error for none.
-    ///
-    /// # Errors
-    ///
-    /// [`WindowsError`] when the store can't be written.
-    fn record_grant(
-        &self,
-        subjects: &[EntityUid],
-        customers: &mut dyn ExactSizeIterator<Item = &str>,
-        now_ms: i64,
-    ) -> Result<(), WindowsError>;
-
-    /// Records that policies denied `agent` at `now_ms`. Failures and challenges aren't recorded: ten crashes must not
-    /// lock out an honest agent.
-    ///
-    /// # Errors
-    ///
-    /// [`WindowsError`] when the store can't be written.
-    fn record_denial(&self, agent: &EntityUid, now_ms: i64) -> Result<(), WindowsError>;
 }
 
-/// Why windows couldn't be declared, read or written.
+/// Why windows couldn't be declared or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WindowsError {
     /// A window was read that nobody declared.
@@ -93,6 +76,9 @@ pub enum WindowsError {
         /// How far back the store reaches.
         kept_seconds: i64,
     },
+    /// The ledger can't count them.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// The store is broken or can't be reached.
     #[error("the store of windows failed: {message}")]
     Store {

@@ -8,25 +8,23 @@
 
 #[path = "support/guest.rs"]
 mod guest;
+#[path = "support/job.rs"]
+mod job;
 
 use std::sync::Arc;
 
 use exportgate::{
-    Approval, Approvals, ApproverRole, Asked, Cause, Column, Customers, Decision, Engine, EngineConfig, Entities,
-    Entity, ErringPolicies, Form, Gate, GateConfig, GateError, Isolation, Job, JobError, MemoryWindows, Module,
-    ModulePin, Verdict, Version, Windows,
+    Approval, Approvals, ApproverRole, Asked, Cause, Decision, Engine, EngineConfig, Entities, Entity, ErringPolicies,
+    Form, Gate, GateConfig, GateError, Isolation, Job, JobError, MemoryWindows, Module, ModulePin, Verdict, Version,
+    Windows,
 };
 use exportgate_contract::manifest::ContextBinding;
 use exportgate_contract::obligation::{AlertLevel, Remedy, WatermarkPart};
 use exportgate_contract::value::{EntityUid, Value};
-use guest::{Guest, Rule, Test, forbid, permit};
+use guest::{Guest, Test, forbid, permit};
+use job::{entities, env, job, job_of, open, opened, uid};
 
-const HOUR_MS: i64 = 3_600_000;
 const NOW_MS: i64 = 1_793_872_800_000;
-
-fn uid(entity_type: &str, id: &str) -> EntityUid {
-    EntityUid::new(format!("Export::{entity_type}"), id)
-}
 
 fn engine() -> Engine {
     Engine::new(&EngineConfig::default()).unwrap()
@@ -49,68 +47,6 @@ fn gate(guest: &Guest) -> Gate {
 fn refused(guest: &Guest, config: GateConfig) -> String {
     let error = Gate::new(&engine(), config, vec![load(guest)], Arc::new(MemoryWindows::new())).unwrap_err();
     error.to_string()
-}
-
-/// The permits that let everything leave as it is.
-fn open() -> Vec<Rule> {
-    vec![
-        permit("may-export", "export", Test::Always),
-        permit("may-leave", "include", Test::Always),
-        permit("plain", "reveal_plain", Test::Always),
-    ]
-}
-
-fn opened(more: impl IntoIterator<Item = Rule>) -> Guest {
-    Guest::new(open().into_iter().chain(more).collect())
-}
-
-fn env(ok: bool) -> Value {
-    Value::record([
-        ("ok", Value::Bool(ok)),
-        ("amount", Value::Long(5)),
-        ("destination", Value::Entity(uid("Destination", "drive"))),
-        ("auth", Value::record([("phishingResistant", Value::Bool(false)), ("ageSec", Value::Long(9_999))])),
-        ("managedDevice", Value::Bool(false)),
-        ("network", Value::record([("corporate", Value::Bool(false))])),
-    ])
-}
-
-fn customers(ids: &[&str]) -> Customers {
-    let flag = |marked: &'static str| ids.iter().map(move |id| Some(id.starts_with(marked)));
-    Customers::new(ids.iter().copied())
-        .unwrap()
-        .with_attribute("canary", Column::bools(flag("canary")))
-        .unwrap()
-        .with_attribute("hold", Column::bools(flag("held")))
-        .unwrap()
-}
-
-fn entities() -> Vec<Entity> {
-    vec![
-        Entity::new(uid("Agent", "ana"))
-            .with_attribute("risk", 5)
-            .with_parent(uid("Team", "t1"))
-            .with_parent(uid("Team", "t2")),
-        Entity::new(uid("Agent", "bob")).with_attribute("risk", 5).with_parent(uid("Team", "t1")),
-        Entity::new(uid("Team", "t1")).with_parent(uid("Vendor", "v")),
-        Entity::new(uid("Team", "t2")),
-    ]
-}
-
-fn job_of(id: &str, agent: &str, ids: &[&str], fields: &[&str]) -> Job {
-    Job {
-        id: id.into(),
-        agent: uid("Agent", agent),
-        fields: fields.iter().map(|field| Arc::from(*field)).collect(),
-        customers: customers(ids),
-        env: env(true),
-        approvals: Approvals::none(),
-        entities: Arc::new(Entities::new(entities()).unwrap()),
-    }
-}
-
-fn job(ids: &[&str]) -> Job {
-    job_of("job-1", "ana", ids, &["customer.email", "card"])
 }
 
 fn determining(decision: &Decision) -> Vec<&str> {
@@ -253,69 +189,6 @@ fn an_error_elsewhere_does_not_hide_a_denial_by_policy() {
     let decision = gate(&guest).evaluate_at(&job(&["a"]), NOW_MS);
     assert!(decision.is_policy_denial());
     assert_eq!((determining(&decision), erring(&decision).len()), (vec!["no"], 1));
-}
-
-#[test]
-fn windows_count_this_job_and_the_largest_subject_holds() {
-    let mut guest = opened([
-        forbid("day", "export", Test::Above("context.usage.customers24h", 3)),
-        forbid("team", "export", Test::Above("context.usage.team24h", 4)),
-    ]);
-    guest.windows = vec!["customers24h", "customers1h", "team24h", "vendor24h", "destination24h", "denied1h"];
-    let gate = gate(&guest);
-    let ask = |id: &str, agent: &str, ids: &[&str], now_ms| {
-        let job = job_of(id, agent, ids, &["customer.email"]);
-        let decision = gate.evaluate_at(&job, now_ms);
-        gate.record(&job, &decision).unwrap();
-        let usage: Vec<(String, u64)> =
-            decision.usage().iter().map(|(name, count)| (name.to_string(), *count)).collect();
-        (usage, determining(&decision).into_iter().map(str::to_owned).collect::<Vec<_>>())
-    };
-    let usage = |counts: [u64; 6]| {
-        let names = ["customers1h", "customers24h", "denied1h", "destination24h", "team24h", "vendor24h"];
-        names.map(str::to_owned).into_iter().zip(counts).collect::<Vec<_>>()
-    };
-    let allowed = vec!["may-export".to_owned()];
-    assert_eq!(ask("1", "ana", &["a", "b"], NOW_MS), (usage([2, 2, 0, 2, 2, 2]), allowed.clone()));
-    // The same customers again count once.
-    assert_eq!(ask("2", "ana", &["b", "c"], NOW_MS + 1), (usage([3, 3, 0, 3, 3, 3]), allowed.clone()));
-    // Bob is in one of Ana's teams: his own count is small, the team's holds both.
-    assert_eq!(ask("3", "bob", &["d"], NOW_MS + 2), (usage([1, 1, 0, 4, 4, 4]), allowed.clone()));
-    assert_eq!(ask("4", "bob", &["e"], NOW_MS + 3), (usage([2, 2, 0, 5, 5, 5]), vec!["team".to_owned()]));
-    assert_eq!(
-        ask("5", "ana", &["x"], NOW_MS + 4),
-        (usage([4, 4, 0, 5, 5, 5]), vec!["day".to_owned(), "team".to_owned()])
-    );
-    // A denial counts for the agent who was denied, and grants nothing.
-    assert_eq!(ask("6", "bob", &["d"], NOW_MS + 5), (usage([1, 1, 1, 4, 4, 4]), allowed.clone()));
-    // An hour later the shorter window is empty but for the denial; a day later all are.
-    assert_eq!(ask("7", "ana", &["a"], NOW_MS + HOUR_MS + 1), (usage([1, 3, 1, 4, 4, 4]), allowed.clone()));
-    assert_eq!(ask("8", "ana", &["z"], NOW_MS + 26 * HOUR_MS), (usage([1, 1, 0, 1, 1, 1]), allowed));
-}
-
-#[test]
-fn failures_and_challenges_are_not_recorded_as_denials() {
-    let mut guest = opened([
-        forbid("approve", "export", Test::Always)
-            .unless(Test::Is("context.approvals.supervisor"))
-            .note("remedy", "approval:supervisor"),
-        forbid("broken", "export", Test::Above("context.env.amount", 5)),
-    ]);
-    guest.windows = vec!["denied1h"];
-    let gate = gate(&guest);
-    let challenged = gate.evaluate_at(&job(&["a"]), NOW_MS);
-    assert_eq!(challenged.verdict(), &Verdict::Challenge(vec![Remedy::ApprovalSupervisor]));
-    gate.record(&job(&["a"]), &challenged).unwrap();
-    let unknown = job_of("job-1", "ana", &["a"], &["nothing"]);
-    let failed = gate.evaluate_at(&unknown, NOW_MS);
-    assert!(failed.cause().is_some());
-    gate.record(&unknown, &failed).unwrap();
-    assert_eq!(gate.evaluate_at(&job(&["a"]), NOW_MS).usage(), [("denied1h".into(), 0)]);
-    let other = Job { id: "job-2".into(), ..job(&["a"]) };
-    assert_eq!(
-        gate.record(&other, &challenged).unwrap_err().to_string(),
-        "the decision is about job `job-1`, not `job-2` as it is given"
-    );
 }
 
 #[test]
@@ -669,17 +542,6 @@ fn windows_that_can_not_be_read_deny() {
         ) -> Result<Vec<u64>, exportgate::WindowsError> {
             Err(exportgate::WindowsError::Store { message: "disk full".to_owned() })
         }
-        fn record_grant(
-            &self,
-            _: &[EntityUid],
-            _: &mut dyn ExactSizeIterator<Item = &str>,
-            _: i64,
-        ) -> Result<(), exportgate::WindowsError> {
-            Ok(())
-        }
-        fn record_denial(&self, _: &EntityUid, _: i64) -> Result<(), exportgate::WindowsError> {
-            Ok(())
-        }
     }
     let mut guest = opened([]);
     guest.windows = vec!["customers24h"];
@@ -754,30 +616,4 @@ fn questions_are_bound_as_the_vocabulary_says() {
         refused(&swapped, GateConfig::dry_run()),
         "module `sample` binds `export` to other inputs than the gate states, or answers it on another axis"
     );
-}
-
-#[test]
-fn threads_share_a_gate() {
-    fn shared<T: Send + Sync>(gate: T) -> T {
-        gate
-    }
-    let mut guest = opened([forbid("day", "export", Test::Above("context.usage.customers24h", 40))]);
-    guest.windows = vec!["customers24h"];
-    let gate = shared(gate(&guest));
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let gate = &gate;
-            scope.spawn(move || {
-                for round in 0..10 {
-                    let id = format!("{thread}-{round}");
-                    let job = job_of(&id, "ana", &[&id], &["card"]);
-                    let decision = gate.evaluate_at(&job, NOW_MS);
-                    assert!(decision.is_allow(), "{:?}", decision.cause());
-                    gate.record(&job, &decision).unwrap();
-                }
-            });
-        }
-    });
-    let last = gate.evaluate_at(&job(&["one-more"]), NOW_MS);
-    assert_eq!((last.usage(), determining(&last)), (&[("customers24h".into(), 41)][..], vec!["day"]));
 }

@@ -154,8 +154,35 @@ pub enum Annotation {
     Silent,
     /// `@remedy("approval:supervisor")`: what lifts this forbid, or satisfies this permit.
     Remedy(Vec<Remedy>),
+    /// `@fallback("store-down")`: this permit also holds while the gate can't do something.
+    Fallback(Fallback),
     /// An obligation.
     Obligation(Obligation),
+}
+
+/// What may be missing when a permit holds all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fallback {
+    /// `store-down`: the ledger, for one customer at a time.
+    StoreDown,
+}
+
+impl Fallback {
+    /// Every fallback.
+    pub const ALL: [Self; 1] = [Self::StoreDown];
+
+    /// How an annotation and a configuration name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StoreDown => "store-down",
+        }
+    }
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// An annotation that isn't in the list, or whose value isn't one of those it may have.
@@ -211,6 +238,12 @@ pub fn parse(key: &str, value: &str) -> Result<Annotation, AnnotationError> {
         "remedy" => Annotation::Remedy(parse_remedies(value).ok_or_else(|| {
             expected("one or more of `approval:supervisor`, `approval:data_owner`, `approval:operator`, `step-up:phishing-resistant`, `managed-device`")
         })?),
+        "fallback" => Annotation::Fallback(
+            Fallback::ALL
+                .into_iter()
+                .find(|fallback| fallback.name() == value)
+                .ok_or_else(|| expected("`store-down`"))?,
+        ),
         "watermark" => Annotation::Obligation(Obligation::Watermark(
             parse_watermark(value).ok_or_else(|| expected("one or more of `agent`, `ticket`, `job`"))?,
         )),
@@ -234,7 +267,7 @@ pub fn parse(key: &str, value: &str) -> Result<Annotation, AnnotationError> {
         })),
         _ => {
             return Err(fail(format!(
-                "unknown annotation `@{key}`: expected one of `@id`, `@reason`, `@control`, `@incident`, `@silent`, `@remedy`, `@watermark`, `@alert`, `@notify`, `@review`, `@retain`, `@audit`"
+                "unknown annotation `@{key}`: expected one of `@id`, `@reason`, `@control`, `@incident`, `@silent`, `@remedy`, `@fallback`, `@watermark`, `@alert`, `@notify`, `@review`, `@retain`, `@audit`"
             )));
         }
     })

@@ -21,7 +21,7 @@ pub fn run(args: &Replay) -> Result<Exit, Failure> {
         None => default_pack()?,
     };
     let bar = progress::bar(0, "playing");
-    let outcome = replay::run(&pack, args.only.as_deref(), &Unobserved, &|plays| {
+    let outcome = replay::run(&pack, args.only.as_deref(), args.ledgers.as_deref(), &Unobserved, &|plays| {
         bar.set_length(u64::try_from(plays).unwrap_or(u64::MAX));
         bar.inc(1);
     });

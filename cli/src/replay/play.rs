@@ -1,5 +1,7 @@
-//! Plays one manner of a scenario: its jobs in the order of the simulated clock, each asked of the gate, and what was let
-//! out recorded in the gate's windows.
+//! Plays one manner of a scenario: its jobs in the order of the simulated clock, each asked of a gate on a ledger of its own.
+//!
+//! Permits aren't answered: what was allowed counts as consumed. With each ask, its outcome is recorded in the same
+//! transaction, so a play that was cut off goes on from its ledger as if it had not been.
 //!
 //! A thief keeps trying: after a denial the agent goes on with the next customers at the next time, so what counts is
 //! what got out over the whole time. A challenge lets a thief take nothing, since nobody approves; honest work that is
@@ -9,11 +11,10 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use exportgate::{
-    Approvals, ApprovalsSummary, Cause, Column, Customers, CustomersError, Decision, Entities, Entity, Form, Gate, Job,
-    Verdict,
+    Approvals, ApprovalsSummary, Cause, Column, Customers, CustomersError, Decision, Entities, Entity, Gate, Job,
 };
 use exportgate_contract::limits::CUSTOMERS_PER_JOB_MAX;
-use exportgate_contract::manifest::{Effect, Manifest};
+use exportgate_contract::manifest::Manifest;
 use exportgate_contract::types::{SchemaTypes, Type};
 use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary::CUSTOMER;
@@ -21,8 +22,9 @@ use exportgate_contract::vocabulary::CUSTOMER;
 use super::clock::{self, Slot};
 use super::facts::{self, Fact};
 use super::file::{Agents, Approved, Ask, Manner, Pace};
-use super::outcome::{LIMIT, NO_PERMIT, Point, Stop};
+use super::outcome::{Point, Stop};
 use super::people::{Crowd, Ticket, seed};
+use super::stage::{Asked, Stage};
 
 /// The region of those who live elsewhere.
 const ELSEWHERE: &str = "elsewhere";
@@ -37,7 +39,7 @@ const CUSTOMER_PREFIX: &str = "customer-";
 
 /// Sees each decision of a replay, with the job and the gate that decided it: for tests that ask somebody else too.
 pub trait Observer: Sync {
-    /// A job was decided at `now_ms`, and nothing of it recorded yet.
+    /// A job was decided at `now_ms`. `job` states the approvals that the ledger held for it.
     fn decided(&self, gate: &Gate, job: &Job, now_ms: i64, decision: &Decision);
 }
 
@@ -140,16 +142,26 @@ impl<'a> Play<'a> {
         })
     }
 
-    /// Plays all jobs against the gate that `make_gate` makes, whose clock stands where it is told to.
+    /// When its first day begins, in milliseconds since 1970.
+    pub fn start_ms(&self) -> i64 {
+        self.start_ms
+    }
+
+    /// Plays all jobs against the gate of `stage`, those that its ledger holds already excepted.
     ///
     /// # Errors
     ///
-    /// When a job can't be made, or the windows can't be written.
-    pub fn run(&self, gate: &Gate, observer: &dyn Observer) -> Result<Played, String> {
+    /// When a job can't be made, or the ledger fails.
+    pub fn run(&self, stage: &Stage, observer: &dyn Observer) -> Result<Played, String> {
         let slots = clock::slots(self.start_ms, self.agents.count, self.customers, self.pace);
         let mut played = Played::default();
-        for slot in &slots {
-            self.ask(gate, observer, slot, &mut played)?;
+        let mut recorded = stage.recorded()?;
+        for (number, slot) in (0_u64..).zip(&slots) {
+            let asked = match recorded.remove(&number) {
+                Some(asked) => asked,
+                None => self.ask(stage, observer, number, slot)?,
+            };
+            self.count(slot, asked, &mut played);
         }
         if let (Some(last), Some(first)) = (slots.last(), slots.first()) {
             // A play within one day begins with its first ask and lasts as long as its asks; a longer one is whole days.
@@ -164,40 +176,44 @@ impl<'a> Play<'a> {
         Ok(played)
     }
 
-    fn ask(&self, gate: &Gate, observer: &dyn Observer, slot: &Slot, played: &mut Played) -> Result<(), String> {
+    /// Asks the job of a slot.
+    fn ask(&self, stage: &Stage, observer: &dyn Observer, number: u64, slot: &Slot) -> Result<Asked, String> {
+        let Some(job) = self.job(slot)? else { return Ok(Asked::too_large()) };
+        stage.approve(&job, slot.at_ms)?;
+        stage.turn_to(number, slot.at_ms);
+        let asked = Job { approvals: Approvals::none(), ..job.clone() };
+        let answer = stage.gate().ask(&asked);
+        // A ledger that fails isn't part of a play: nothing that it says of this one could be believed.
+        if let Some(Cause::Ledger(error)) = answer.decision.cause() {
+            return Err(error.to_string());
+        }
+        observer.decided(stage.gate(), &job, slot.at_ms, &answer.decision);
+        Ok(Asked::of(&job, &answer.decision))
+    }
+
+    /// Adds what came of a slot.
+    fn count(&self, slot: &Slot, asked: Asked, played: &mut Played) {
         let day = self.days(slot.at_ms);
         played.asks = played.asks.saturating_add(1);
+        played.decisions = played.decisions.saturating_add(u64::from(asked.decided));
         let taken = played.taken_curve.last().map_or(0, |point| point.customers).saturating_add(slot.customers);
         played.taken_curve.push(Point { day, customers: taken });
-        let (let_out, stopped_by) = match self.job(slot)? {
-            None => (0, vec![LIMIT.to_owned()]),
-            Some(job) => {
-                let decision = gate.evaluate_at(&job, slot.at_ms);
-                observer.decided(gate, &job, slot.at_ms, &decision);
-                gate.record(&job, &decision).map_err(|error| error.to_string())?;
-                played.decisions = played.decisions.saturating_add(1);
-                let let_out = let_out(&job, &decision);
-                let complete = let_out == slot.customers && leaves_whole(&job, &decision);
-                (let_out, if complete { Vec::new() } else { stopped_by(&decision) })
-            }
-        };
-        if let_out > 0 {
-            played.let_out = played.let_out.saturating_add(let_out);
+        if asked.let_out > 0 {
+            played.let_out = played.let_out.saturating_add(asked.let_out);
             played.out_curve.push(Point { day, customers: played.let_out });
         }
-        if stopped_by.is_empty() {
-            return Ok(());
+        if asked.stopped_by.is_empty() {
+            return;
         }
         played.hindered = played.hindered.saturating_add(1);
-        if let_out < slot.customers {
-            for by in &stopped_by {
+        if asked.let_out < slot.customers {
+            for by in &asked.stopped_by {
                 if !played.stopped_by.contains(by) {
                     played.stopped_by.push(by.clone());
                 }
             }
-            played.stop.get_or_insert(Stop { day, by: stopped_by });
+            played.stop.get_or_insert(Stop { day, by: asked.stopped_by });
         }
-        Ok(())
     }
 
     /// Days from the beginning of the first day.
@@ -320,48 +336,4 @@ fn approvals(approved: &Approved) -> Approvals {
         operator: approved.operator,
         age_seconds: approved.age_sec,
     })
-}
-
-/// Of how many customers at least one field leaves.
-fn let_out(job: &Job, decision: &Decision) -> u64 {
-    let leaves = |row: &usize| (0..job.fields.len()).any(|field| decision.form(*row, field) != Form::Suppressed);
-    let rows = match decision.forms_of_all() {
-        Some(forms) if forms.iter().all(|form| *form == Form::Suppressed) => 0,
-        Some(_) => decision.customers_included(),
-        None => (0..job.customers.len()).filter(leaves).count(),
-    };
-    u64::try_from(rows).unwrap_or(u64::MAX)
-}
-
-/// Whether every field leaves in some form, for every customer.
-fn leaves_whole(job: &Job, decision: &Decision) -> bool {
-    match decision.forms_of_all() {
-        Some(forms) => forms.iter().all(|form| *form != Form::Suppressed),
-        None => (0..job.customers.len())
-            .all(|row| (0..job.fields.len()).all(|field| decision.form(row, field) != Form::Suppressed)),
-    }
-}
-
-/// What kept a job, or a part of it, from leaving.
-fn stopped_by(decision: &Decision) -> Vec<String> {
-    if let Some(
-        Cause::Job(_) | Cause::Windows(_) | Cause::Module { .. } | Cause::TallyErred { .. } | Cause::PoliciesErred,
-    ) = decision.cause()
-    {
-        return vec![LIMIT.to_owned()];
-    }
-    let forbids: Vec<String> = match decision.verdict() {
-        Verdict::Deny | Verdict::Challenge(_) => decision
-            .determining()
-            .filter(|policy| policy.effect() == Effect::Forbid)
-            .map(|policy| policy.id().to_owned())
-            .collect(),
-        Verdict::Allow => decision
-            .policies()
-            .iter()
-            .filter(|used| used.policy.effect() == Effect::Forbid)
-            .map(|used| used.policy.id().to_owned())
-            .collect(),
-    };
-    if forbids.is_empty() { vec![NO_PERMIT.to_owned()] } else { forbids }
 }

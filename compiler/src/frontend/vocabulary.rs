@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy_core::ast::{ExprKind, Literal};
+use cedar_policy_core::ast::{Effect, ExprKind, Literal};
 use exportgate_contract::manifest::Catalogue;
 use exportgate_contract::obligation::{self, Annotation, Assumed, Remedy};
 use exportgate_contract::types::{Attribute, SchemaTypes, Type};
@@ -48,6 +48,11 @@ pub(crate) fn check_annotations(types: &SchemaTypes, policies: &[PackPolicy]) ->
                             fail(CompileErrorKind::Annotation, message, Some(help));
                         }
                     }
+                }
+                Ok(Annotation::Fallback(_)) if policy.policy.effect() != Effect::Permit => {
+                    let message = "`@fallback` stands on a permit, and this is a forbid".to_owned();
+                    let help = "a forbid always holds; put `@fallback` on the permit that may hold without the store";
+                    fail(CompileErrorKind::Annotation, message, Some(help.to_owned()));
                 }
                 Ok(_) => {}
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use exportgate_contract::obligation::Remedy;
+use exportgate_contract::obligation::{Fallback, Remedy};
 
 use crate::config::{GateConfigError, Version};
 use crate::obligations::ObligationKind;
@@ -166,6 +166,18 @@ pub enum GateError {
         policy: Arc<str>,
         /// The remedy.
         remedy: Remedy,
+    },
+    /// A policy holds while something is missing, which the configuration doesn't allow.
+    #[error(
+        "policy `{policy}` of module `{module}` carries `@fallback(\"{fallback}\")`, which the configuration doesn't list under `fallbacks`"
+    )]
+    Fallback {
+        /// The name of its pack.
+        module: Arc<str>,
+        /// The id of the policy.
+        policy: Arc<str>,
+        /// What may be missing.
+        fallback: Fallback,
     },
     /// A policy names a remedy that assumes something which the schema doesn't declare.
     #[error(

@@ -11,6 +11,7 @@ use exportgate_contract::vocabulary::{Counted, FIELD, Subject, Window};
 use super::answers::Reader;
 use super::stated::Stated;
 use super::{Inner, Loaded};
+use crate::approvals::Approvals;
 use crate::ask::Session;
 use crate::config::ErringPolicies;
 use crate::decision::{Asked, Cause, Decision, Form, Forms, PolicyUse, Rows, Verdict};
@@ -23,6 +24,7 @@ use crate::windows::{WindowRead, Windows, count_of_fresh_start};
 pub(super) struct Evaluation<'g> {
     inner: &'g Inner,
     job: &'g Job,
+    approvals: &'g Approvals,
     now_ms: i64,
     usage: BTreeMap<Arc<str>, u64>,
     tallies: Vec<(Arc<str>, u64)>,
@@ -52,10 +54,12 @@ pub(super) struct Asking<'g> {
 }
 
 impl<'g> Evaluation<'g> {
-    pub(super) fn new(inner: &'g Inner, job: &'g Job, now_ms: i64) -> Self {
+    /// An evaluation of `job`, for which `approvals` were given, at `now_ms`.
+    pub(super) fn new(inner: &'g Inner, job: &'g Job, approvals: &'g Approvals, now_ms: i64) -> Self {
         Self {
             inner,
             job,
+            approvals,
             now_ms,
             usage: BTreeMap::new(),
             tallies: Vec::new(),
@@ -67,7 +71,17 @@ impl<'g> Evaluation<'g> {
 
     /// Decides.
     pub(super) fn decide(mut self, windows: &dyn Windows) -> Decision {
-        let (verdict, cause, rows, forms) = match self.judge(windows) {
+        let judged = self.judge(windows);
+        self.finish(judged)
+    }
+
+    /// Denies, because something failed before anything was evaluated.
+    pub(super) fn fail(self, cause: Cause) -> Decision {
+        self.finish(Err(cause))
+    }
+
+    fn finish(mut self, judged: Result<Judged, Cause>) -> Decision {
+        let (verdict, cause, rows, forms) = match judged {
             Ok(Judged::Allow { rows, forms }) => (Verdict::Allow, None, rows, forms),
             Ok(Judged::Deny) => (Verdict::Deny, None, Rows::Uniform(false), Forms::none()),
             Ok(Judged::Challenge(remedies)) => {
@@ -102,7 +116,7 @@ impl<'g> Evaluation<'g> {
     }
 
     fn judge(&mut self, windows: &dyn Windows) -> Result<Judged, Cause> {
-        self.job.check(self.inner.caps()).map_err(Cause::Job)?;
+        self.job.check(self.inner.caps(), self.approvals).map_err(Cause::Job)?;
         // The catalogues first, all of them: nothing runs for a job that names an unknown field.
         let mut fields: Vec<Vec<Value>> = Vec::with_capacity(self.inner.modules.len());
         for loaded in &self.inner.modules {
@@ -185,7 +199,7 @@ impl<'g> Evaluation<'g> {
         let failed = |source| Cause::Module { module: loaded.name.clone(), source };
         let words = &loaded.words;
         let session = loaded.module.session().map_err(failed)?;
-        let stated = Stated::new(words, self.job, fields, self.now_ms, &self.usage);
+        let stated = Stated::new(words, self.job, self.approvals, fields, self.now_ms, &self.usage);
         let mut asking =
             Asking { loaded, session, stated, allowed: true, remedies: BTreeSet::new(), rows: None, forms: None };
         let fuel_used = self.fuel_used;

@@ -9,6 +9,7 @@ use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary::{APPROVALS, ENV, JOB, JOB_REQUESTER};
 
 use super::words::{Given, Words};
+use crate::approvals::Approvals;
 use crate::entities::Entity;
 use crate::inputs::{Inputs, Source};
 use crate::job::Job;
@@ -31,10 +32,11 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// What is stated about `job`, whose fields are `fields`, before anything was tallied.
+    /// What is stated about `job`, whose fields are `fields`, and `approvals`, before anything was tallied.
     pub(super) fn new(
         words: &Words,
         job: &Job,
+        approvals: &Approvals,
         fields: Vec<Value>,
         now_ms: i64,
         usage: &BTreeMap<Arc<str>, u64>,
@@ -42,7 +44,7 @@ impl Stated {
         let uid = EntityUid { entity_type: JOB.into(), id: job.id.clone() };
         let wanted = |given| words.inputs.contains(&given);
         let approvals = || {
-            let summary = job.approvals.summary(now_ms);
+            let summary = approvals.summary(now_ms);
             Value::record(words.approvals.iter().filter_map(|name| Some((name.clone(), summary.attribute(name)?))))
         };
         let usage = || {

@@ -335,6 +335,7 @@ fn read_annotations(info: &ModuleInfo, policy: &Policy) -> Result<PolicyInfo, Ga
         incidents: Vec::new(),
         silent: false,
         remedies: Vec::new(),
+        fallback: None,
         obligations: Vec::new(),
     };
     for (key, value) in &policy.annotations {
@@ -350,6 +351,7 @@ fn read_annotations(info: &ModuleInfo, policy: &Policy) -> Result<PolicyInfo, Ga
             Annotation::Incident(incidents) => read.incidents = incidents,
             Annotation::Silent => read.silent = true,
             Annotation::Remedy(remedies) => read.remedies = remedies,
+            Annotation::Fallback(fallback) => read.fallback = Some(fallback),
             Annotation::Obligation(obligation) => read.obligations.push(obligation),
         }
     }
@@ -361,6 +363,17 @@ fn check_supported(policy: &PolicyInfo, manifest: &Manifest, config: &GateConfig
     for obligation in policy.obligations.iter().map(ObligationKind::of) {
         if !config.obligations.contains(&obligation) {
             return Err(GateError::Obligation { module: module(), policy: id(), obligation });
+        }
+    }
+    if let Some(fallback) = policy.fallback {
+        if policy.effect != Effect::Permit {
+            let message = format!(
+                "`@fallback` stands on a permit, and this is a forbid: with `{fallback}` missing it holds all the same"
+            );
+            return Err(GateError::Annotation { module: module(), policy: id(), message });
+        }
+        if !config.fallbacks.contains(&fallback) {
+            return Err(GateError::Fallback { module: module(), policy: id(), fallback });
         }
     }
     for remedy in policy.remedies.iter().copied() {

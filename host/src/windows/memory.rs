@@ -9,7 +9,8 @@
 //! Customers are kept as 128-bit keyed hashes with a random key of the store, so that nobody can choose ids that
 //! collide, and so that two customers count as one with a chance of 2^-128 a pair.
 //!
-//! Not promised: durability. The counts end with the process.
+//! Not promised: durability. The counts end with the process. Nor that anything is read and recorded in one step: a gate
+//! counts in them what it lets leave while its ledger can't be reached, and evaluates against them where nothing leaves.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -34,6 +35,39 @@ impl MemoryWindows {
     /// A store in which nothing was granted or denied.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Records that `customers` were granted to all of `subjects` at `now_ms`.
+    pub fn record_grant(
+        &self,
+        subjects: &[EntityUid],
+        customers: &mut dyn ExactSizeIterator<Item = &str>,
+        now_ms: i64,
+    ) {
+        let keys: Vec<Key> = customers.map(|customer| self.key(customer)).collect();
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = store.step(now_ms);
+        let oldest_ms = store.oldest_ms(now_ms);
+        let mut dropped = false;
+        for uid in subjects {
+            let subject = store.subject(uid);
+            for key in &keys {
+                subject.grants.push(*key, now_ms);
+            }
+            dropped |= subject.forget(oldest_ms);
+        }
+        store.dropped |= dropped;
+    }
+
+    /// Records that policies denied `agent` at `now_ms`.
+    pub fn record_denial(&self, agent: &EntityUid, now_ms: i64) {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = store.step(now_ms);
+        let oldest_ms = store.oldest_ms(now_ms);
+        let subject = store.subject(agent);
+        subject.denials_ms.push_back(now_ms);
+        let dropped = subject.forget(oldest_ms);
+        store.dropped |= dropped;
     }
 
     fn key(&self, customer: &str) -> Key {
@@ -83,39 +117,6 @@ impl Windows for MemoryWindows {
             }
         }
         Ok(counts)
-    }
-
-    fn record_grant(
-        &self,
-        subjects: &[EntityUid],
-        customers: &mut dyn ExactSizeIterator<Item = &str>,
-        now_ms: i64,
-    ) -> Result<(), WindowsError> {
-        let keys: Vec<Key> = customers.map(|customer| self.key(customer)).collect();
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        let now_ms = store.step(now_ms);
-        let oldest_ms = store.oldest_ms(now_ms);
-        let mut dropped = false;
-        for uid in subjects {
-            let subject = store.subject(uid);
-            for key in &keys {
-                subject.grants.push(*key, now_ms);
-            }
-            dropped |= subject.forget(oldest_ms);
-        }
-        store.dropped |= dropped;
-        Ok(())
-    }
-
-    fn record_denial(&self, agent: &EntityUid, now_ms: i64) -> Result<(), WindowsError> {
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        let now_ms = store.step(now_ms);
-        let oldest_ms = store.oldest_ms(now_ms);
-        let subject = store.subject(agent);
-        subject.denials_ms.push_back(now_ms);
-        let dropped = subject.forget(oldest_ms);
-        store.dropped |= dropped;
-        Ok(())
     }
 }
 
@@ -396,7 +397,7 @@ mod tests {
     }
 
     fn grant(windows: &MemoryWindows, subject: &str, customers: &[String], now_ms: i64) {
-        windows.record_grant(&[agent(subject)], &mut customers.iter().map(String::as_str), now_ms).unwrap();
+        windows.record_grant(&[agent(subject)], &mut customers.iter().map(String::as_str), now_ms);
     }
 
     /// Numbers from a fixed seed: xorshift.
@@ -473,7 +474,7 @@ mod tests {
         let windows = store();
         grant(&windows, "ana", &["a".to_owned()], 0);
         assert_eq!(read(&windows, "bob", &[60], &["a".to_owned()], 0), [1]);
-        windows.record_denial(&agent("bob"), 0).unwrap();
+        windows.record_denial(&agent("bob"), 0);
         let denied = |subject: &str, now_ms| {
             let window = Window { counted: Counted::Denials, ..window(60) };
             let reads = [WindowRead { subject: agent(subject), window }];

@@ -1,8 +1,7 @@
-//! Windows as a job file states them: for dry runs, where nothing was granted and nothing is recorded.
+//! Windows as a job file states them: for dry runs, where nothing was granted.
 
 use std::collections::BTreeMap;
 
-use exportgate_contract::value::EntityUid;
 use exportgate_contract::vocabulary::{Counted, Window};
 
 use super::{WindowRead, Windows, WindowsError};
@@ -43,18 +42,5 @@ impl Windows for StatedWindows<'_> {
             .iter()
             .map(|read| self.counts.get(&read.window).copied().unwrap_or_else(|| fresh(read.window)))
             .collect())
-    }
-
-    fn record_grant(
-        &self,
-        _: &[EntityUid],
-        _: &mut dyn ExactSizeIterator<Item = &str>,
-        _: i64,
-    ) -> Result<(), WindowsError> {
-        Ok(())
-    }
-
-    fn record_denial(&self, _: &EntityUid, _: i64) -> Result<(), WindowsError> {
-        Ok(())
     }
 }

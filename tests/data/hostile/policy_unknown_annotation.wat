@@ -1,5 +1,5 @@
 ;; A policy has an annotation that the gate doesn't know.
-;; expect: load: manifest: policy `grant`: unknown annotation `@allow_all`: expected one of `@id`, `@reason`, `@control`, `@incident`, `@silent`, `@remedy`, `@watermark`, `@alert`, `@notify`, `@review`, `@retain`, `@audit`
+;; expect: load: manifest: policy `grant`: unknown annotation `@allow_all`: expected one of `@id`, `@reason`, `@control`, `@incident`, `@silent`, `@remedy`, `@fallback`, `@watermark`, `@alert`, `@notify`, `@review`, `@retain`, `@audit`
 (module
   ;; manifest {"policies": [{"id": "grant", "effect": "permit", "annotations": {"allow_all": ""}}, {"id": "refuse", "effect": "forbid", "annotations": {}}, {"id": "elsewhere", "effect": "permit", "annotations": {}}]}
   (memory (export "memory") 1)

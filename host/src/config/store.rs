@@ -1,0 +1,215 @@
+//! The part of the configuration about the ledger's store and its key, and opening it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use exportgate_ledger::{CustomerKey, Durability, Ledger, LedgerError, SqliteLedger, SqliteOptions};
+use serde::Deserialize;
+
+use super::{GateConfigError, name};
+use crate::hex::{hex, unhex};
+
+/// Bytes of a key file that are read: a key is 64 digits and the end of a line.
+const KEY_FILE_BYTES_MAX: u64 = 256;
+
+/// Where the ledger is, and how it is kept: `[ledger]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// The store.
+    pub store: LedgerStore,
+    /// The file with the key under which customers are hashed: 64 hexadecimal digits, readable by its owner alone. It must be
+    /// kept as long as the longest window reaches back: under another key nobody is recognised.
+    pub key_file: PathBuf,
+    /// What an allowance survives once it was returned. `"process"`, the default: the process being killed; `"power"`: the
+    /// power failing too, for the price of a sync of the disk at each ask. PostgreSQL goes by its server's settings.
+    pub durability: Durability,
+}
+
+/// Where what has left is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerStore {
+    /// A SQLite file: for one machine, and any number of processes on it.
+    Sqlite(PathBuf),
+}
+
+impl LedgerConfig {
+    /// Opens the ledger. Paths that aren't absolute begin at `folder`, the one that holds the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerConfigError`] when there is none (it is never made on the way: an empty one has forgotten what left), when the
+    /// key can't be used, or the store not be opened.
+    pub fn open(&self, folder: &Path) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+        let key = self.read_key(&folder.join(&self.key_file))?;
+        match &self.store {
+            LedgerStore::Sqlite(path) => {
+                let path = folder.join(path);
+                if !path.exists() {
+                    return Err(LedgerConfigError::Missing { path });
+                }
+                self.open_sqlite(&path, key)
+            }
+        }
+    }
+
+    /// Makes the ledger where there is none, and opens it. Makes the key too, from `key`, where there is no key file: 32
+    /// bytes that must be random.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerConfigError`] when there is a ledger already, when the key can't be read or written, or the store not be made.
+    pub fn create(&self, folder: &Path, key: [u8; 32]) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+        match &self.store {
+            LedgerStore::Sqlite(path) => {
+                let path = folder.join(path);
+                if path.exists() {
+                    return Err(LedgerConfigError::Exists { path });
+                }
+                let key_file = folder.join(&self.key_file);
+                if !key_file.exists() {
+                    write_key(&key_file, &key).map_err(|error| unwritable(&key_file, &error))?;
+                }
+                let key = self.read_key(&key_file)?;
+                self.open_sqlite(&path, key)
+            }
+        }
+    }
+
+    fn open_sqlite(&self, path: &Path, key: CustomerKey) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+        let options = SqliteOptions { durability: self.durability, ..SqliteOptions::default() };
+        Ok(Arc::new(SqliteLedger::open(path, key, options)?))
+    }
+
+    fn read_key(&self, path: &Path) -> Result<CustomerKey, LedgerConfigError> {
+        let path_buf = || path.to_path_buf();
+        let unreadable = |error: io::Error| LedgerConfigError::KeyFile { path: path_buf(), message: error.to_string() };
+        let file = File::open(path).map_err(unreadable)?;
+        let found = file.metadata().map_err(unreadable)?;
+        if !found.is_file() {
+            return Err(LedgerConfigError::KeyFile { path: path_buf(), message: "it isn't a file".to_owned() });
+        }
+        check_private(path, &found)?;
+        let mut text = String::new();
+        file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+        let bytes = unhex(text.trim()).ok_or_else(|| LedgerConfigError::Key { path: path_buf() })?;
+        Ok(CustomerKey::new(&bytes)?)
+    }
+}
+
+/// Refuses a key that others than its owner may read or write.
+#[cfg(unix)]
+fn check_private(path: &Path, found: &fs::Metadata) -> Result<(), LedgerConfigError> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(LedgerConfigError::KeyPermissions { path: path.to_path_buf(), mode })
+}
+
+#[cfg(not(unix))]
+fn check_private(_: &Path, _: &fs::Metadata) -> Result<(), LedgerConfigError> {
+    Ok(())
+}
+
+fn write_key(path: &Path, key: &[u8; 32]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{}", hex(key))?;
+    file.sync_all()
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> LedgerConfigError {
+    LedgerConfigError::KeyFile { path: path.to_path_buf(), message: error.to_string() }
+}
+
+/// Why the ledger of a configuration can't be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerConfigError {
+    /// There is no ledger.
+    #[error("there is no ledger at `{}`", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// There is a ledger already.
+    #[error("there is something at `{}` already", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The key file can't be read or written.
+    #[error("the key file `{}` can't be used: {message}", path.display())]
+    KeyFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system says.
+        message: String,
+    },
+    /// Others than its owner may read the key, or write it.
+    #[error("the key file `{}` is open to others: its mode is {mode:03o}, expected 600 or 400", path.display())]
+    KeyPermissions {
+        /// Where it is.
+        path: PathBuf,
+        /// The permissions it has.
+        mode: u32,
+    },
+    /// The key file doesn't hold a key.
+    #[error("the key file `{}` doesn't hold a key: expected 64 lower-case hexadecimal digits", path.display())]
+    Key {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The store can't be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl LedgerConfigError {
+    /// What to do about it, in one sentence.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Missing { .. } => {
+                "make one with `exportgate ledger init`; if there was one, find it first: an empty ledger has forgotten what left".to_owned()
+            }
+            Self::Exists { .. } => "use the ledger that is there, or name another place under `[ledger]`".to_owned(),
+            Self::KeyFile { .. } => "check `key_file` under `[ledger]`, and who may read it".to_owned(),
+            Self::KeyPermissions { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::Key { .. } => "restore the key from its backup; with another key the ledger recognises nobody".to_owned(),
+            Self::Ledger(error) => error.help().to_owned(),
+        }
+    }
+}
+
+/// What `[ledger]` may hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileLedger {
+    sqlite: PathBuf,
+    key_file: PathBuf,
+    durability: Option<String>,
+}
+
+impl FileLedger {
+    pub(super) fn into_config(self) -> Result<LedgerConfig, GateConfigError> {
+        let durability = |name: &str| match name {
+            "process" => Some(Durability::ProcessCrash),
+            "power" => Some(Durability::PowerFailure),
+            _ => None,
+        };
+        Ok(LedgerConfig {
+            store: LedgerStore::Sqlite(self.sqlite),
+            key_file: self.key_file,
+            durability: match self.durability {
+                None => Durability::default(),
+                Some(text) => name("durability", text, "`process` or `power`", durability)?,
+            },
+        })
+    }
+}
