@@ -47,6 +47,8 @@ mod customer;
 mod declare;
 mod error;
 mod ledger;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rows;
 mod sqlite;
 mod store;
@@ -61,5 +63,7 @@ pub use ledger::{
     ROWS_LISTED_MAX, Request, RequestState, Reservation, Reserved, Review, Revocation, SUBJECT_ID_BYTES_MAX,
     SUBJECTS_MAX, Step, TEXT_BYTES_MAX, Transaction, Verified,
 };
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresClock, PostgresLedger, PostgresOptions};
 pub use sqlite::{Durability, SqliteLedger, SqliteOptions};
 pub use window::{Counted, Subject, SubjectKind, Unseen, WINDOW_MS_MAX, Window, WindowRead};

@@ -209,8 +209,8 @@ pub(crate) trait Rows {
     fn job(&mut self, id: &str) -> Result<Option<JobRow>, StoreError>;
     /// The jobs with numbers after `after`, ascending, at most `max`.
     fn jobs_after(&mut self, after: i64, max: usize) -> Result<Vec<JobRow>, StoreError>;
-    /// Whether the job with this number was committed.
-    fn is_committed(&mut self, number: i64) -> Result<bool, StoreError>;
+    /// Those of the jobs with these numbers that were committed.
+    fn committed(&mut self, numbers: &BTreeSet<i64>) -> Result<BTreeSet<i64>, StoreError>;
     /// The customers counted for the job.
     fn job_customers(&mut self, number: i64) -> Result<Customers, StoreError>;
     /// Stores a new job, whatever its number; returns the number that it got.
@@ -274,4 +274,30 @@ pub(crate) fn corrupt(message: &str) -> StoreError {
 /// Refuses what is longer, or more, than the ledger takes.
 pub(crate) fn check_limit(what: &'static str, found: usize, max: usize) -> Result<(), LedgerError> {
     if found > max { Err(LedgerError::Limit { what, found, max }) } else { Ok(()) }
+}
+
+/// The number that a job's state is stored as.
+pub(crate) fn state_number(state: JobState) -> i64 {
+    match state {
+        JobState::Reserved => 0,
+        JobState::Committed => 1,
+        JobState::Cancelled => 2,
+    }
+}
+
+/// The state that a number stands for.
+pub(crate) fn state_of(number: i64) -> Option<JobState> {
+    [JobState::Reserved, JobState::Committed, JobState::Cancelled]
+        .into_iter()
+        .find(|state| state_number(*state) == number)
+}
+
+/// A number of rows, as a store takes it.
+pub(crate) fn limit(max: usize) -> i64 {
+    i64::try_from(max).unwrap_or(i64::MAX)
+}
+
+/// A count, as a store takes it.
+pub(crate) fn signed(count: u64) -> Result<i64, StoreError> {
+    i64::try_from(count).map_err(|_| corrupt("a count of customers is out of range"))
 }

@@ -22,7 +22,8 @@ pub(crate) enum Lock<'a> {
     /// Nothing that is counted.
     Nothing,
     /// What is counted for the subjects of a job, or for these.
-    On(#[expect(dead_code, reason = "a store with one writer needs no finer lock")] On<'a>),
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a store with one writer needs no finer lock"))]
+    On(On<'a>),
     /// Everything.
     All,
 }
@@ -363,3 +364,5 @@ macro_rules! impl_ledger {
 }
 
 impl_ledger!(crate::SqliteLedger);
+#[cfg(feature = "postgres")]
+impl_ledger!(crate::PostgresLedger);

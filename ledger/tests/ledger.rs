@@ -1,6 +1,7 @@
 //! One suite of tests for every store.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a test may panic: that is how it fails"
@@ -10,5 +11,9 @@
 mod calls;
 #[path = "suite/model.rs"]
 mod model;
+#[cfg(feature = "postgres")]
+#[path = "support/server.rs"]
+#[expect(dead_code, reason = "other tests kill servers")]
+mod server;
 #[path = "suite/stores.rs"]
 mod stores;

@@ -10,7 +10,10 @@ use crate::customer::{CustomerHash, Customers};
 use crate::declare::Declared;
 use crate::error::StoreError;
 use crate::ledger::{Answer, JobState, NewAnswer, NewRequest, NewReview, Request, RequestState, Review, Revocation};
-use crate::rows::{GrantRow, JobRow, Past, RequestsOf, Rows, Scope, SeriesId, StoreState, Swept, View, corrupt};
+use crate::rows::{
+    GrantRow, JobRow, Past, RequestsOf, Rows, Scope, SeriesId, StoreState, Swept, View, corrupt, limit, signed,
+    state_number, state_of,
+};
 use crate::window::{Counted, Subject, Window};
 
 /// The rows of one connection.
@@ -251,9 +254,15 @@ impl Rows for SqliteRows<'_> {
         self.one(&format!("SELECT {JOB_COLUMNS} FROM job WHERE id = ?1"), [id], read_job)
     }
 
-    fn is_committed(&mut self, number: i64) -> Result<bool, StoreError> {
-        let state = self.one("SELECT state FROM job WHERE number = ?1", [number], |row| row.get::<_, i64>(0))?;
-        Ok(state == Some(state_number(JobState::Committed)))
+    fn committed(&mut self, numbers: &BTreeSet<i64>) -> Result<BTreeSet<i64>, StoreError> {
+        let mut committed = BTreeSet::new();
+        for number in numbers {
+            let sql = "SELECT state FROM job WHERE number = ?1";
+            if self.one(sql, [number], |row| row.get(0))? == Some(state_number(JobState::Committed)) {
+                committed.insert(*number);
+            }
+        }
+        Ok(committed)
     }
 
     fn job_customers(&mut self, number: i64) -> Result<Customers, StoreError> {
@@ -435,12 +444,7 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     let unsigned = |column: usize| {
         u64::try_from(row.get::<_, i64>(column)?).map_err(|_| unlike(column, "a count of customers is negative"))
     };
-    let state = match row.get::<_, i64>(7)? {
-        0 => JobState::Reserved,
-        1 => JobState::Committed,
-        2 => JobState::Cancelled,
-        _ => return Err(unlike(7, "a job is in no known state")),
-    };
+    let state = state_of(row.get(7)?).ok_or_else(|| unlike(7, "a job is in no known state"))?;
     let scope: Vec<u8> = row.get(8)?;
     Ok(JobRow {
         number: row.get(0)?,
@@ -458,23 +462,6 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     })
 }
 
-pub(super) fn state_number(state: JobState) -> i64 {
-    match state {
-        JobState::Reserved => 0,
-        JobState::Committed => 1,
-        JobState::Cancelled => 2,
-    }
-}
-
 fn unlike(column: usize, message: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, message.into())
-}
-
-/// A number of rows, as SQLite takes it.
-fn limit(max: usize) -> i64 {
-    i64::try_from(max).unwrap_or(i64::MAX)
-}
-
-fn signed(count: u64) -> Result<i64, StoreError> {
-    i64::try_from(count).map_err(|_| corrupt("a count of customers is out of range"))
 }

@@ -1,5 +1,7 @@
 //! The life of a job: reserved, its permit used, then committed or cancelled.
 
+use std::collections::BTreeSet;
+
 use super::counts::Changes;
 use super::{Open, Tx};
 use crate::customer::{CustomerHash, Customers};
@@ -43,7 +45,9 @@ impl Tx<'_> {
         let past = self.take_past(&customers)?;
         self.grant(&row.scope, at_ms, &customers, &past)?;
         let dead = self.dead(&row.scope, &customers, &past)?;
-        self.rows.delete_grants(&dead)?;
+        if !dead.is_empty() {
+            self.rows.delete_grants(&dead.into_iter().collect::<Vec<_>>())?;
+        }
         self.rows.put_grants(number, at_ms, &row.scope.to_bytes(), &customers)?;
         Ok(Reserved::Now)
     }
@@ -99,24 +103,21 @@ impl Tx<'_> {
         scope: &Scope,
         customers: &Customers,
         past: &Past,
-    ) -> Result<Vec<(CustomerHash, i64)>, LedgerError> {
-        let mut dead = Vec::new();
+    ) -> Result<BTreeSet<(CustomerHash, i64)>, LedgerError> {
+        let mut candidates = Vec::new();
         for (customer, grants) in past.by_customer() {
             let Some(hash) = customers.as_slice().get(customer) else { continue };
-            for grant in &grants {
-                // Grants for series that aren't open belong to other transactions.
-                if !is_subset(grant.scope, &scope.0) {
-                    continue;
-                }
-                for later in grants.iter().filter(|later| is_later(later, grant)) {
-                    if is_subset(grant.scope, later.scope) && self.rows.is_committed(later.job)? {
-                        dead.push((*hash, grant.job));
-                        break;
-                    }
-                }
+            // Grants for series that aren't open belong to other transactions.
+            for grant in grants.iter().filter(|grant| is_subset(grant.scope, &scope.0)) {
+                let replacing = |later: &&Grant<'_>| is_later(later, grant) && is_subset(grant.scope, later.scope);
+                candidates.extend(grants.iter().filter(replacing).map(|later| (later.job, (*hash, grant.job))));
             }
         }
-        Ok(dead)
+        if candidates.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let committed = self.rows.committed(&candidates.iter().map(|(later, _)| *later).collect())?;
+        Ok(candidates.into_iter().filter(|(later, _)| committed.contains(later)).map(|(_, dead)| dead).collect())
     }
 
     pub(super) fn use_job_permit(&mut self, id: &str) -> Result<(), LedgerError> {
