@@ -1,11 +1,12 @@
 //! The command `exportgate`: everything a policy author or an operator types, and the engine that replays incidents.
 //!
-//! A library beside its binary, so that tests can watch each decision of a replay ([`replay::Observer`]). No policy logic.
+//! A library beside its binary, so that tests can watch each decision of a replay ([`replay::Observer`]), and ask others than
+//! compiled modules about cases ([`conformance::Answerer`]). No policy logic.
 
 mod args;
 mod case;
 mod cmd;
-mod conformance;
+pub mod conformance;
 pub mod failure;
 mod guest;
 mod input;

@@ -1,16 +1,25 @@
-//! Figures of guests: size, load time, and time for one export with an instance kept and with a fresh one.
+//! What guests cost, and whether the interpreter answers as Cedar does.
 //!
-//! `cargo run --release -p exportgate-tests --bin guests`. One export: one customer, three fields, all questions of the module.
-//! Times are medians; a first run that fills caches isn't counted.
+//! `cargo run --release -p exportgate-tests --bin guests` prints a table: size, load time, and time for one export with an
+//! instance kept and with a fresh one. One export: one customer, three fields, all questions of the module. Times are medians;
+//! a first run that fills caches isn't counted.
+//!
+//! `cargo run --release -p exportgate-tests --bin guests -- conformance DIR` asks the interpreter all cases below DIR, in the
+//! format of Cedar's integration tests, as `exportgate conformance DIR` asks compiled modules.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exportgate::job_file::{self, JobFile};
-use exportgate::{Engine, EngineConfig, Gate, GateConfig, Isolation, MemoryWindows, Module, ModulePin};
-use exportgate_compiler::{CompileOptions, Pack};
+use exportgate::{Engine, Gate, GateConfig, Isolation, MemoryWindows, Module, ModulePin};
+use exportgate_cli::conformance;
+use exportgate_cli::failure::Exit;
+use exportgate_compiler::CompileOptions;
 use exportgate_guest_build::{component, interpreter};
+use exportgate_tests::interpreter_guest::Interpreter;
 use exportgate_tests::{bless, guests};
 
 /// Jobs decided with an instance kept.
@@ -19,12 +28,30 @@ const WARM_RUNS: usize = 2_000;
 /// Jobs decided with an instance each, and loads: slower, so fewer.
 const SLOW_RUNS: usize = 30;
 
-fn main() {
-    let config = EngineConfig { fuel_per_call: 100_000_000_000, deadline_ms: 600_000, ..EngineConfig::default() };
-    let engine = Engine::new(&config).unwrap();
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => {
+            measure_all();
+            ExitCode::SUCCESS
+        }
+        ["conformance", path] => {
+            let compared = conformance::compare(&Interpreter::new(), Path::new(path), false);
+            compared.unwrap_or_else(|failure| failure.print()).into()
+        }
+        _ => {
+            eprintln!("error: unknown arguments\nhelp: none for the figures of all guests, or `conformance DIR`");
+            Exit::Input.into()
+        }
+    }
+}
+
+fn measure_all() {
+    let engine = guests::engine();
     println!("| module | component bytes | load ms | one export, kept us | one export, fresh us | fuel, kept |");
     println!("|---|---|---|---|---|---|");
-    let support_desk = pack("support-desk");
+    let support_desk = guests::pack("support-desk");
     let compiled = exportgate_compiler::compile(&support_desk, &CompileOptions::default()).unwrap();
     let job = bless::read(&guests::folder("support-desk").join("cases/ticket-own.json"));
     let job = job_of(&job);
@@ -40,10 +67,6 @@ fn main() {
     if let Some(component) = guests::in_c() {
         measure(&engine, "quiet-hours, in C", &component, &small);
     }
-}
-
-fn pack(name: &str) -> Pack {
-    Pack::from_files(&guests::pack_files(name)).unwrap()
 }
 
 fn job_of(case: &str) -> serde_json::Value {

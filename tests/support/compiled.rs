@@ -61,17 +61,19 @@ impl CaseData {
     }
 }
 
-/// The names that a case gives to policies. In a pack without the vocabulary of exports they are numbered, as Cedar does.
-type Names = BTreeMap<String, String>;
+/// The names that a case gives to policies, by the ids that the pack gives them. In a pack without the vocabulary of exports they are numbered, as Cedar does.
+pub type Names = BTreeMap<String, String>;
 
-fn names(policies: &[Policy]) -> Names {
+/// The names of these policies in their case: `@id` where there is one.
+pub fn names(policies: &[Policy]) -> Names {
     policies
         .iter()
         .map(|policy| (policy.id.clone(), policy.annotations.get("id").unwrap_or(&policy.id).clone()))
         .collect()
 }
 
-fn named(answer: Answer, names: &Names) -> Answer {
+/// The answer, in the words of the case.
+pub fn named(answer: Answer, names: &Names) -> Answer {
     let rename = |ids: BTreeSet<String>| ids.into_iter().map(|id| names.get(&id).cloned().unwrap_or(id)).collect();
     Answer { decision: answer.decision, determining: rename(answer.determining), erring: rename(answer.erring) }
 }

@@ -11,4 +11,5 @@ pub mod generate;
 pub mod guests;
 pub mod hostile;
 pub mod interpret;
+pub mod interpreter_guest;
 pub mod replay;
