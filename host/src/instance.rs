@@ -9,7 +9,7 @@ use wasmtime::{InstancePre, Linker, Memory, ModuleExport, ResourceLimiter, Store
 use crate::component::LiftedExports;
 use crate::engine::Engine;
 use crate::error::{EvaluateError, GuestCall};
-use crate::limits::{TABLE_ELEMENTS_MAX, WARM_INSTANCES_MAX, WARM_MEMORY_BYTES_MAX};
+use crate::limits::{DEADLINE_TICKS, TABLE_ELEMENTS_MAX, WARM_INSTANCES_MAX, WARM_MEMORY_BYTES_MAX};
 use crate::load_error::LoadError;
 
 /// A compiled module, ready to be instantiated.
@@ -66,13 +66,17 @@ impl Template {
     pub(crate) fn instantiate(&self, engine: &Engine) -> Result<Box<Instance>, EvaluateError> {
         let mut store = Store::new(engine.wasmtime(), Limiter::new(engine.config().memory_bytes_max));
         store.limiter(|limiter| limiter);
+        // Data that Wasmtime can't lay out beforehand is copied by code of its own, under the limits of any call.
+        let fuel = engine.config().fuel_per_call;
+        let internal = |error: wasmtime::Error| EvaluateError::Internal { message: format!("{error:#}") };
+        store.set_fuel(fuel).map_err(internal)?;
+        store.set_epoch_deadline(DEADLINE_TICKS + 1);
         let instance = self.pre.instantiate(&mut store).map_err(|error| {
             if error.is::<wasmtime::PoolConcurrencyLimitError>() {
                 return EvaluateError::InstancesInUse { limit: engine.config().instances_max };
             }
-            store.data().fault(GuestCall::Instantiate, engine, 0, &error)
+            store.data().fault(GuestCall::Instantiate, engine, fuel, &error)
         })?;
-        let internal = |error: wasmtime::Error| EvaluateError::Internal { message: format!("{error:#}") };
         let missing = || EvaluateError::Internal { message: "an export has disappeared".to_owned() };
         let memory = instance.get_module_export(&mut store, &self.memory).and_then(wasmtime::Extern::into_memory);
         let mut func = |export: &ModuleExport| {

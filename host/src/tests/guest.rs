@@ -1,15 +1,14 @@
 //! Guests for tests: a manifest, a core module as text, and the component made of both.
 
-use std::borrow::Cow;
-
 use exportgate_contract::manifest::{
     Axis, Binding, ContextBinding, Cost, Effect, Fact, Input, Manifest, Policy, Question, Read, Schema, Term,
 };
 use exportgate_contract::types::{Action, Attribute, EntityType, SchemaTypes, Type};
 use exportgate_contract::value::{EntityUid, Value};
-use exportgate_contract::{CONTRACT_VERSION, MANIFEST_SECTION, WIT, WORLD};
+use exportgate_contract::{CONTRACT_VERSION, MANIFEST_SECTION};
 use sha2::{Digest, Sha256};
 
+pub(crate) use super::component::{add_section, component};
 use crate::artifact::hex;
 use crate::{Engine, EngineConfig, Entities, Module, Request};
 
@@ -112,23 +111,6 @@ pub(crate) fn core(wat: &str, manifest: &[u8]) -> Vec<u8> {
     let mut core = wat::parse_str(wat).expect("the guest's text is right");
     add_section(&mut core, MANIFEST_SECTION, manifest);
     core
-}
-
-/// Adds a custom section to a core module.
-pub(crate) fn add_section(core: &mut Vec<u8>, name: &str, data: &[u8]) {
-    use wasm_encoder::{ComponentSection as _, CustomSection};
-    CustomSection { name: name.into(), data: Cow::Borrowed(data) }.append_to_component(core);
-}
-
-/// The component that wit-component makes of a core module.
-pub(crate) fn component(mut core: Vec<u8>) -> Vec<u8> {
-    let mut resolve = wit_parser::Resolve::default();
-    let package = resolve.push_str("policy.wit", WIT).expect("the contract parses");
-    let world = resolve.select_world(&[package], Some(WORLD)).expect("the contract has the world");
-    wit_component::embed_component_metadata(&mut core, &resolve, world, wit_component::StringEncoding::UTF8)
-        .expect("the world fits");
-    let encoder = wit_component::ComponentEncoder::default().module(&core).expect("the core module fits the world");
-    encoder.validate(true).encode().expect("the component is valid")
 }
 
 /// A guest's component, with the manifest as JSON.

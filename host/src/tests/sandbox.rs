@@ -89,6 +89,15 @@ fn memory_and_stack_have_limits() {
 }
 
 #[test]
+fn data_too_far_apart_for_an_image_is_put_there() {
+    let memory = "(memory (export \"memory\") 800) (data (i32.const 4) \"a\") (data (i32.const 50000000) \"b\")";
+    let look = "(if (i32.ne (i32.load8_u (i32.const 50000000)) (i32.const 98)) (then unreachable)) (local.set $value";
+    let text = HONEST.replace("(memory (export \"memory\") 1)", memory).replacen("(local.set $value", look, 1);
+    let response = guest::ask(&guest::load(&text)).expect("the guest finds its data");
+    assert_eq!(response.decision, RequestDecision::Allow);
+}
+
+#[test]
 fn traps_are_told_apart() {
     assert_eq!(fault("unreachable").to_string(), "the guest gave up in evaluate: `unreachable` executed");
     assert_eq!(fault("(i32.load (i32.const -4))").to_string(), "trap in evaluate: out of bounds memory access");

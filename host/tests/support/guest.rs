@@ -3,7 +3,6 @@
 //! A policy is satisfied when its `when` holds and its `unless` doesn't, and errs where reading either does: in that order, as
 //! Cedar would. Each condition looks at one fact.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,8 +13,10 @@ use exportgate_contract::manifest::{
 };
 use exportgate_contract::types::{Action, Attribute, EntityType, SchemaTypes, Type};
 use exportgate_contract::value::{EntityUid, Value};
-use exportgate_contract::{CONTRACT_VERSION, MANIFEST_SECTION, WIT, WORLD};
+use exportgate_contract::{CONTRACT_VERSION, MANIFEST_SECTION};
 use sha2::{Digest, Sha256};
+
+use crate::component::{add_section, component};
 
 /// What a policy looks at.
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ impl Guest {
         let mut manifest = builder.manifest(self);
         let core = builder.core(self, &manifest);
         (self.edit)(&mut manifest);
-        component(&core, &manifest)
+        guest(&core, &manifest)
     }
 }
 
@@ -546,20 +547,12 @@ fn catalogue() -> Catalogue {
     }
 }
 
-fn component(core: &str, manifest: &Manifest) -> Vec<u8> {
-    use wasm_encoder::{ComponentSection as _, CustomSection};
-
+/// The core module's text with its manifest, as a component.
+fn guest(core: &str, manifest: &Manifest) -> Vec<u8> {
     let mut core = wat::parse_str(core).expect("the guest's text is right");
     let json = serde_json::to_vec(manifest).expect("a manifest is JSON");
-    let section = CustomSection { name: MANIFEST_SECTION.into(), data: Cow::Borrowed(&json) };
-    section.append_to_component(&mut core);
-    let mut resolve = wit_parser::Resolve::default();
-    let package = resolve.push_str("policy.wit", WIT).expect("the contract parses");
-    let world = resolve.select_world(&[package], Some(WORLD)).expect("the contract has the world");
-    wit_component::embed_component_metadata(&mut core, &resolve, world, wit_component::StringEncoding::UTF8)
-        .expect("the world fits");
-    let encoder = wit_component::ComponentEncoder::default().module(&core).expect("the core module fits the world");
-    encoder.validate(true).encode().expect("the component is valid")
+    add_section(&mut core, MANIFEST_SECTION, &json);
+    component(core)
 }
 
 fn hex(bytes: &[u8]) -> String {

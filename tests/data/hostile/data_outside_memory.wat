@@ -1,5 +1,5 @@
 ;; Puts data past its memory when it is instantiated.
-;; expect: evaluate: out of fuel in instantiation: the limit is 0
+;; expect: evaluate: trap in instantiation: out of bounds memory access
 (module
   ;; manifest
   (memory (export "memory") 1)
