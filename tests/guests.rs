@@ -168,7 +168,8 @@ fn a_module_beside_support_desk_changes_a_replay_only_by_denying() {
     let (base, beside) = (support_desk(&engine), guest(&engine, "minimum-group"));
     let gate = gate(&engine, &[(&base, Isolation::Warm), (&beside, Isolation::Warm)]);
     let beside = Beside { gate, found: Mutex::default() };
-    let outcome = replay::run(folder.path(), None, None, &beside, &|_| {}).unwrap_or_else(|e| panic!("{}", e.message()));
+    let outcome =
+        replay::run(folder.path(), None, None, &beside, &|_| {}).unwrap_or_else(|e| panic!("{}", e.message()));
     let found = beside.found.into_inner().unwrap();
     let shown = found.wrong.iter().take(3).cloned().collect::<Vec<_>>().join("\n");
     assert!(found.wrong.is_empty(), "{} of {} wrong:\n{shown}", found.wrong.len(), found.decisions);

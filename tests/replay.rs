@@ -1,19 +1,16 @@
 //! Every question of every replay, asked of cedar-policy and of an interpreter in the sandbox too.
 
 use exportgate_cli::replay;
-use exportgate_tests::bless::{read, workspace};
 use exportgate_tests::guests;
 use exportgate_tests::replay::Judge;
 
 #[test]
 fn every_question_is_answered_as_cedar_does() {
-    let pack = workspace().join("guest-policies/support-desk");
-    let table: toml::Table = read(&pack.join("pack.toml")).parse().unwrap();
-    let policies: Vec<String> =
-        table["policies"].as_array().unwrap().iter().map(|path| read(&pack.join(path.as_str().unwrap()))).collect();
+    let (schema, policies) = guests::texts("support-desk");
     let interpreted = guests::interpreted(&guests::engine(), "support-desk");
-    let judge = Judge::new(&read(&pack.join("schema.cedarschema")), &policies.concat(), interpreted).unwrap();
-    let outcome = replay::run(&pack, None, None, &judge, &|_| {}).unwrap_or_else(|e| panic!("{e:?}"));
+    let judge = Judge::new(&schema, &policies, interpreted).unwrap();
+    let outcome =
+        replay::run(&guests::folder("support-desk"), None, None, &judge, &|_| {}).unwrap_or_else(|e| panic!("{e:?}"));
     let found = judge.found();
     println!("{} decisions, {} questions, {} of them distinct", found.decisions, found.questions, found.distinct);
     assert!(found.wrong.is_empty(), "\n{}", found.wrong.join("\n"));

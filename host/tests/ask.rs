@@ -6,6 +6,8 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "support/component.rs"]
+mod component;
 #[path = "support/failing.rs"]
 mod failing;
 #[path = "support/guest.rs"]

@@ -364,8 +364,19 @@ pub fn restricted(value: &Value) -> RestrictedExpression {
             RestrictedExpression::new_record(fields.iter().map(|(name, value)| (name.to_string(), restricted(value))))
                 .unwrap_or_else(|e| panic!("{e:?}"))
         }
-        Value::Decimal(_) | Value::Datetime(_) | Value::Duration(_) | Value::Ip(_) => {
-            values::print(value).parse().unwrap_or_else(|e| panic!("{}: {e:?}", values::print(value)))
+        Value::Decimal(_) | Value::Duration(_) | Value::Ip(_) => {
+            let printed = values::print(value);
+            // A call of a constructor with a text, which needs no parser.
+            match printed.trim_end_matches("\")").split_once("(\"") {
+                Some(("decimal", text)) => RestrictedExpression::new_decimal(text),
+                Some(("duration", text)) => RestrictedExpression::new_duration(text),
+                Some(("ip", text)) => RestrictedExpression::new_ip(text),
+                _ => panic!("{printed}"),
+            }
+        }
+        Value::Datetime(_) => {
+            let printed = values::print(value);
+            printed.parse().unwrap_or_else(|e| panic!("{printed}: {e:?}"))
         }
     }
 }

@@ -39,6 +39,13 @@ pub fn pack(name: &str) -> Pack {
     Pack::from_files(&pack_files(name)).unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// The texts of the pack in a folder of `guest-policies`: its schema, and all its policies.
+pub fn texts(name: &str) -> (String, String) {
+    let pack = pack(name);
+    let policies: Vec<&str> = pack.policies().iter().map(|file| file.text()).collect();
+    (pack.schema().text().to_owned(), policies.concat())
+}
+
 /// An engine that gives a guest the fuel to parse its policies in each fresh instance.
 pub fn engine() -> Engine {
     let config = EngineConfig { fuel_per_call: 100_000_000_000, deadline_ms: 600_000, ..EngineConfig::default() };

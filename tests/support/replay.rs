@@ -15,12 +15,11 @@ use std::sync::{Arc, Mutex};
 use cedar_policy::{ActionConstraint, Policy, PolicySet, Schema};
 use exportgate::{Asked, Decision, Form, Gate, Job, Module, Value, Verdict};
 use exportgate_cli::replay::Observer;
-use exportgate_contract::types::{Action, SchemaTypes};
 use exportgate_contract::vocabulary::{self, Role};
 
 use crate::cedar::CedarReference;
 use crate::engine::{Answer, Decision as Answered};
-use asking::{About, Asking, Question, Subject};
+use asking::{About, AskedAction, Asking, Question, Subject};
 use scene::{Scene, long};
 use spelling::Numbers;
 
@@ -41,6 +40,8 @@ pub struct Judge {
     /// The same pack, interpreted in the sandbox.
     interpreted: Module,
     numbers: Numbers,
+    /// The actions that the gate asks for.
+    asked: Vec<AskedAction>,
     answers: Mutex<HashMap<Question, Arc<Answer>>>,
     found: Mutex<Found>,
 }
@@ -78,13 +79,16 @@ impl Judge {
         let actions = schema.action_entities().map_err(|e| e.to_string())?;
         let of_tallies = reference.policies().policies().filter(|policy| names_tally(policy)).cloned();
         let tallies = PolicySet::from_policies(of_tallies).map_err(|e| e.to_string())?;
+        let numbers = Numbers::default();
+        let asked = AskedAction::all(&interpreted.manifest().schema.types, &numbers);
         Ok(Self {
             reference,
             schema,
             tallies,
             actions,
             interpreted,
-            numbers: Numbers::default(),
+            numbers,
+            asked,
             answers: Mutex::default(),
             found: Mutex::default(),
         })
@@ -118,12 +122,8 @@ impl Observer for Judge {
         let module = gate.modules().next().expect("a module");
         let catalogue = module.manifest().catalogue.as_ref().expect("a catalogue");
         let scene = Scene::new(job, catalogue, now_ms, decision.usage());
-        let mut checked = Checked {
-            roles: roles(&module.manifest().schema.types),
-            asking: Asking::new(self, module, scene),
-            decision,
-            wrong: Vec::new(),
-        };
+        let asking = Asking::new(self, module, scene);
+        let mut checked = Checked { asked: &self.asked, asking, decision, wrong: Vec::new() };
         checked.check();
         checked.wrong.iter().for_each(|what| self.wrong(format!("{} at {now_ms}: {what}", job.id)));
         let mut found = self.found.lock().unwrap();
@@ -132,15 +132,9 @@ impl Observer for Judge {
     }
 }
 
-/// The actions that the gate asks for, with what they are asked for.
-fn roles(types: &SchemaTypes) -> Vec<(&Action, Role<'_>)> {
-    let actions = types.actions.iter().filter(|action| !action.principals.is_empty());
-    actions.filter_map(|action| Some((action, vocabulary::role(&action.uid.id)?))).collect()
-}
-
 /// A decision, and what disagrees with it.
 struct Checked<'a> {
-    roles: Vec<(&'a Action, Role<'a>)>,
+    asked: &'a [AskedAction],
     asking: Asking<'a>,
     decision: &'a Decision,
     wrong: Vec<String>,
@@ -164,22 +158,22 @@ impl<'a> Checked<'a> {
         push(&mut self.wrong, message);
     }
 
-    fn action(&self, wanted: Role<'_>) -> &'a Action {
-        let found = self.roles.iter().find(|(_, role)| *role == wanted);
-        found.unwrap_or_else(|| panic!("no action for {wanted:?}")).0
+    fn action(&self, wanted: Role<'_>) -> &'a AskedAction {
+        let found = self.asked.iter().find(|asked| asked.role() == wanted);
+        found.unwrap_or_else(|| panic!("no action for {wanted:?}"))
     }
 
     fn check_tallies(&mut self, subjects: &[Subject]) {
         let mut tallies = BTreeMap::new();
-        for (action, role) in &self.roles {
-            let Role::Tally(name) = role else { continue };
+        for action in self.asked {
+            let Role::Tally(name) = action.role() else { continue };
             let count = |subject: &Subject| {
                 let [answer] =
                     self.asking.answers(action, Some(subject), About::Itself).try_into().expect("one answer");
                 if answer.decision == Answered::Allow { subject.row.alike.len() } else { 0 }
             };
             let count: usize = subjects.iter().map(count).sum();
-            tallies.insert(Arc::from(*name), long(u64::try_from(count).unwrap()));
+            tallies.insert(Arc::from(name), long(u64::try_from(count).unwrap()));
         }
         let found: BTreeMap<Arc<str>, Value> =
             self.decision.tallies().iter().map(|(name, count)| (name.clone(), long(*count))).collect();

@@ -1,16 +1,17 @@
 //! Asks the questions about one job, each that wasn't asked before: of cedar-policy, and of every module.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{Context, RestrictedExpression};
 use exportgate::{Entities, Entity, EntityUid, Module, Request, Value};
-use exportgate_contract::types::Action;
+use exportgate_contract::types::{Action, SchemaTypes};
 use exportgate_contract::vocabulary::{self, Role};
 
 use super::Judge;
 use super::scene::{Row, Scene};
+use super::spelling::Numbers;
 use crate::differential::{answer_of, entity, restricted, uid};
 use crate::engine::Answer;
 
@@ -24,6 +25,34 @@ pub struct Question {
     field: Option<u32>,
 }
 
+/// An action that the gate asks for.
+pub struct AskedAction {
+    action: Action,
+    number: u32,
+    /// The first action whose context is declared alike: what is stated in one is stated in the other.
+    like: usize,
+}
+
+impl AskedAction {
+    /// All actions of a schema that the gate asks for.
+    pub fn all(types: &SchemaTypes, numbers: &Numbers) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for action in types.actions.iter().filter(|action| !action.principals.is_empty()) {
+            if vocabulary::role(&action.uid.id).is_some() {
+                let like = all.iter().position(|known| known.action.context == action.context);
+                let (number, like) = (numbers.of(action.uid.id.as_bytes()), like.unwrap_or(all.len()));
+                all.push(Self { action: action.clone(), number, like });
+            }
+        }
+        all
+    }
+
+    /// What the gate asks it for.
+    pub fn role(&self) -> Role<'_> {
+        vocabulary::role(&self.action.uid.id).expect("an action that the gate asks for")
+    }
+}
+
 /// The questions about one job.
 pub struct Asking<'a> {
     judge: &'a Judge,
@@ -32,8 +61,8 @@ pub struct Asking<'a> {
     job: u32,
     fields: Vec<(u32, EntityUid)>,
     stores: OnceCell<Stores>,
-    /// For each action its number and that of its context.
-    contexts: RefCell<HashMap<EntityUid, (u32, u32)>>,
+    /// The numbers of contexts, by the first action that has one like it.
+    contexts: RefCell<BTreeMap<usize, u32>>,
     /// How many were asked.
     pub questions: Cell<u64>,
 }
@@ -79,10 +108,10 @@ impl<'a> Asking<'a> {
     }
 
     /// The answers to all questions of `action` about a row, or about the job: those known, and the others asked for.
-    pub fn answers(&self, action: &Action, subject: Option<&Subject>, about: About) -> Vec<Arc<Answer>> {
-        let (named, context) = self.numbers(action);
+    pub fn answers(&self, asked: &AskedAction, subject: Option<&Subject>, about: About) -> Vec<Arc<Answer>> {
+        let (action, context) = (&asked.action, self.context_number(asked));
         let row = subject.map(|subject| subject.number);
-        let question = |field| Question { job: self.job, action: named, context, row, field };
+        let question = |field| Question { job: self.job, action: asked.number, context, row, field };
         let questions: Vec<Question> = match about {
             About::Itself => vec![question(None)],
             About::Fields => self.fields.iter().map(|(number, _)| question(Some(*number))).collect(),
@@ -93,10 +122,10 @@ impl<'a> Asking<'a> {
             let answers = self.judge.answers.lock().unwrap();
             questions.iter().map(|question| answers.get(question).cloned()).collect()
         };
-        let asked = OnceCell::new();
+        let context = OnceCell::new();
         let answer = |(place, known): (usize, Option<Arc<Answer>>)| {
             known.unwrap_or_else(|| {
-                let context = asked.get_or_init(|| self.context(action, subject));
+                let context = context.get_or_init(|| self.context(action, subject));
                 let answer = Arc::new(self.ask(action, subject, about, place, context));
                 self.judge.answers.lock().unwrap().insert(questions[place], answer.clone());
                 answer
@@ -105,14 +134,11 @@ impl<'a> Asking<'a> {
         known.into_iter().enumerate().map(answer).collect()
     }
 
-    /// The number of an action, and that of its context as far as it is the same for all rows. To be asked only once the
-    /// context of the action is known: `export` reads the tallies.
-    fn numbers(&self, action: &Action) -> (u32, u32) {
-        let number = || {
-            let numbers = &self.judge.numbers;
-            (numbers.of(action.uid.id.as_bytes()), numbers.of(&self.scene.context_spelling(action)))
-        };
-        *self.contexts.borrow_mut().entry(action.uid.clone()).or_insert_with(number)
+    /// The number of an action's context as far as it is the same for all rows. To be asked only once all of it is known:
+    /// `export` reads the tallies.
+    fn context_number(&self, asked: &AskedAction) -> u32 {
+        let number = || self.judge.numbers.of(&self.scene.context_spelling(&asked.action));
+        *self.contexts.borrow_mut().entry(asked.like).or_insert_with(number)
     }
 
     fn context(&self, action: &Action, subject: Option<&Subject>) -> (Value, Context) {
