@@ -45,6 +45,14 @@ pub(crate) struct View {
     pub(crate) count: i64,
 }
 
+impl View {
+    /// Where the view begins once it has slid to `now_ms`. What was dropped lies before every window, also before one that
+    /// was declared too late to see it whole; and a view never slides back.
+    pub(crate) fn slid_to(&self, now_ms: i64, dropped_to_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.length_ms).max(dropped_to_ms).max(self.start_ms)
+    }
+}
+
 /// A job as it is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct JobRow {
@@ -182,6 +190,13 @@ pub(crate) trait Rows {
     fn series_after(&mut self, after: SeriesId, max: usize) -> Result<Vec<SeriesId>, StoreError>;
 
     fn views(&mut self, series: SeriesId) -> Result<Vec<View>, StoreError>;
+    /// The views of the series, each with how many moments leave it when it slides to `now_ms`: see [`View::slid_to`].
+    fn sliding_views(
+        &mut self,
+        series: SeriesId,
+        now_ms: i64,
+        dropped_to_ms: i64,
+    ) -> Result<Vec<(View, i64)>, StoreError>;
     fn put_view(&mut self, view: &View) -> Result<(), StoreError>;
 
     /// How many of the series lie after `after_ms`, and at or before `to_ms`.

@@ -28,6 +28,8 @@ pub(super) struct PostgresRows<'c> {
     /// The series that are locked, with the time of their latest record.
     locked: BTreeMap<SeriesId, i64>,
     is_all_locked: bool,
+    /// The state as it was read last.
+    state: Option<StoreState>,
     series: HashMap<(Subject, Counted), SeriesId>,
     /// Views as they are in the table, of series that are locked.
     views: BTreeMap<SeriesId, Vec<View>>,
@@ -63,6 +65,7 @@ impl<'c> PostgresRows<'c> {
             clock,
             locked: BTreeMap::new(),
             is_all_locked: false,
+            state: None,
             series: HashMap::new(),
             views: BTreeMap::new(),
             sums: HashMap::new(),
@@ -160,7 +163,7 @@ impl<'c> PostgresRows<'c> {
     fn read_sums(&mut self, now_ms: i64, dropped_to_ms: i64) -> Result<(), StoreError> {
         let (mut series, mut after, mut to) = (Vec::new(), Vec::new(), Vec::new());
         for view in self.views.values().flatten() {
-            let start_ms = now_ms.saturating_sub(view.length_ms).max(dropped_to_ms);
+            let start_ms = view.slid_to(now_ms, dropped_to_ms);
             if start_ms > view.start_ms {
                 series.push(i64::from(view.series));
                 after.push(view.start_ms);
@@ -201,17 +204,22 @@ impl Rows for PostgresRows<'_> {
         } else {
             latest_ms = self.locked.values().copied().fold(latest_ms, i64::max);
         }
-        Ok(StoreState {
+        let state = StoreState {
             key_check: fixed(column(row, 0)?)?,
             latest_ms,
             kept_ms: column(row, 2)?,
             dropped_to_ms: column(row, 3)?,
             merged: column(row, 4)?,
-        })
+        };
+        self.state = Some(state);
+        Ok(state)
     }
 
     fn now_ms(&mut self, clock_ms: i64) -> Result<i64, StoreError> {
-        let state = self.state()?;
+        let state = match self.state {
+            Some(state) => state,
+            None => self.state()?,
+        };
         let now_ms = match self.clock {
             PostgresClock::Caller => clock_ms,
             PostgresClock::Server => {
@@ -315,6 +323,21 @@ impl Rows for PostgresRows<'_> {
         }
         let sql = "SELECT series, length_ms, start_ms, count FROM view WHERE series = $1 ORDER BY length_ms";
         self.connection.query(sql, &[&i64::from(series)])?.iter().map(read_view).collect()
+    }
+
+    fn sliding_views(
+        &mut self,
+        series: SeriesId,
+        now_ms: i64,
+        dropped_to_ms: i64,
+    ) -> Result<Vec<(View, i64)>, StoreError> {
+        let mut views = Vec::new();
+        for view in self.views(series)? {
+            let start_ms = view.slid_to(now_ms, dropped_to_ms);
+            let left = if start_ms > view.start_ms { self.moments(series, view.start_ms, start_ms)? } else { 0 };
+            views.push((view, left));
+        }
+        Ok(views)
     }
 
     fn put_view(&mut self, view: &View) -> Result<(), StoreError> {

@@ -62,8 +62,9 @@ impl Rows for SqliteRows<'_> {
                 merged: row.get(4)?,
             })
         };
-        self.one("SELECT key_check, latest_ms, kept_ms, dropped_to_ms, merged FROM state", [], read)?
-            .ok_or_else(|| corrupt("the row of its state is missing"))
+        let sql = "SELECT key_check, max(latest_ms, coalesce((SELECT at_ms FROM job
+            ORDER BY number DESC LIMIT 1), latest_ms)), kept_ms, dropped_to_ms, merged FROM state";
+        self.one(sql, [], read)?.ok_or_else(|| corrupt("the row of its state is missing"))
     }
 
     fn now_ms(&mut self, clock_ms: i64) -> Result<i64, StoreError> {
@@ -71,7 +72,9 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn set_latest(&mut self, _series: &[SeriesId], now_ms: i64) -> Result<(), StoreError> {
-        self.run("UPDATE state SET latest_ms = ?1 WHERE latest_ms < ?1", [now_ms]).map(|_| ())
+        let sql = "UPDATE state SET latest_ms = ?1 WHERE latest_ms < ?1
+            AND NOT EXISTS (SELECT 1 FROM (SELECT at_ms FROM job ORDER BY number DESC LIMIT 1) WHERE at_ms >= ?1)";
+        self.run(sql, [now_ms]).map(|_| ())
     }
 
     fn set_key_check(&mut self, key_check: &[u8; 16]) -> Result<(), StoreError> {
@@ -130,10 +133,28 @@ impl Rows for SqliteRows<'_> {
         })
     }
 
+    fn sliding_views(
+        &mut self,
+        series: SeriesId,
+        now_ms: i64,
+        dropped_to_ms: i64,
+    ) -> Result<Vec<(View, i64)>, StoreError> {
+        let sql = "SELECT length_ms, start_ms, count, (SELECT coalesce(sum(m.count), 0) FROM moment m
+                WHERE m.series = ?1 AND m.at_ms > v.start_ms AND m.at_ms <= max(?2 - v.length_ms, ?3))
+            FROM view v WHERE v.series = ?1";
+        self.all(sql, params![series, now_ms, dropped_to_ms], |row| {
+            let view = View { series, length_ms: row.get(0)?, start_ms: row.get(1)?, count: row.get(2)? };
+            Ok((view, row.get(3)?))
+        })
+    }
+
     fn put_view(&mut self, view: &View) -> Result<(), StoreError> {
-        let sql = "INSERT INTO view (series, length_ms, start_ms, count) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT DO UPDATE SET start_ms = excluded.start_ms, count = excluded.count";
-        self.run(sql, params![view.series, view.length_ms, view.start_ms, view.count]).map(|_| ())
+        let values = params![view.series, view.length_ms, view.start_ms, view.count];
+        let sql = "UPDATE view SET start_ms = ?3, count = ?4 WHERE series = ?1 AND length_ms = ?2";
+        if self.run(sql, values)? == 0 {
+            self.run("INSERT INTO view (series, length_ms, start_ms, count) VALUES (?1, ?2, ?3, ?4)", values)?;
+        }
+        Ok(())
     }
 
     fn moments(&mut self, series: SeriesId, after_ms: i64, to_ms: i64) -> Result<i64, StoreError> {

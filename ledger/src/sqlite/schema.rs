@@ -58,8 +58,10 @@ CREATE TABLE granted (
     scope BLOB NOT NULL,
     PRIMARY KEY (customer, job)
 ) STRICT, WITHOUT ROWID;
+-- The oldest go first, so a number comes again only when no job is left. The latest record is never earlier than the last
+-- job, so `latest_ms` isn't written with each of them: a page less.
 CREATE TABLE job (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     digest BLOB NOT NULL,
     agent TEXT NOT NULL,

@@ -73,7 +73,7 @@ impl Tx<'_> {
     /// The view of one window, moved to now; it is made when there is none.
     fn slide_view(&mut self, series: SeriesId, length_ms: i64) -> Result<View, LedgerError> {
         self.slide_views(series)?;
-        let start_ms = self.start_ms(length_ms);
+        let start_ms = self.now_ms.saturating_sub(length_ms).max(self.state.dropped_to_ms);
         let views = self.views.entry(series).or_default();
         if let Some(open) = views.iter().find(|open| open.view.length_ms == length_ms) {
             return Ok(open.view);
@@ -89,29 +89,16 @@ impl Tx<'_> {
         if self.views.contains_key(&series) {
             return Ok(());
         }
-        let mut open = Vec::new();
-        for view in self.rows.views(series)? {
-            open.push(self.slide(view)?);
-        }
-        self.views.insert(series, open);
+        let (now_ms, dropped_to_ms) = (self.now_ms, self.state.dropped_to_ms);
+        let views = self.rows.sliding_views(series, now_ms, dropped_to_ms)?;
+        let slide = |(mut view, left): (View, i64)| {
+            view.start_ms = view.slid_to(now_ms, dropped_to_ms);
+            view.count = view.count.saturating_sub(left);
+            // A start alone isn't worth a write: no moment lies between.
+            OpenView { view, changed: left != 0 }
+        };
+        self.views.insert(series, views.into_iter().map(slide).collect());
         Ok(())
-    }
-
-    /// Where a window of this length begins. What was dropped lies before every window, also before one that was declared
-    /// too late to see it whole.
-    fn start_ms(&self, length_ms: i64) -> i64 {
-        self.now_ms.saturating_sub(length_ms).max(self.state.dropped_to_ms)
-    }
-
-    fn slide(&mut self, mut view: View) -> Result<OpenView, LedgerError> {
-        let start_ms = self.start_ms(view.length_ms);
-        if start_ms <= view.start_ms {
-            return Ok(OpenView { view, changed: false });
-        }
-        let left = self.rows.moments(view.series, view.start_ms, start_ms)?;
-        view.start_ms = start_ms;
-        view.count = view.count.saturating_sub(left);
-        Ok(OpenView { view, changed: left != 0 })
     }
 
     /// Moves a last grant of the series from one time to another, in its views and among `changes`; the views were moved to
