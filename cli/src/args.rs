@@ -7,12 +7,12 @@ use clap::{Args, Parser, Subcommand};
 /// What the exit codes mean, shown by `--help`.
 pub const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; `evaluate`: the job is allowed
-  1  `evaluate`: the job is denied
-  2  `evaluate`: challenge, the job would be allowed if somebody did more
-  3  something given can't be used: arguments, files, policies, modules, jobs
-  4  something found isn't what was expected: a case of `test`, a request of `conformance`
-  5  a result couldn't be written";
+  0  done; `evaluate`, `ask`: the job is allowed
+  1  `evaluate`, `ask`: the job is denied; `use`: it may not leave; `approvals`: this person may not answer
+  2  `evaluate`, `ask`: challenge, the job would be allowed if somebody did more
+  3  something given can't be used: arguments, files, policies, modules, jobs, a ledger or its key
+  4  something found isn't what was expected: a case of `test`, a request of `conformance`, a count of `ledger verify`
+  5  a result couldn't be written, or the ledger's store is down";
 
 /// Decides which agent may export which fields for which customers.
 ///
@@ -40,6 +40,30 @@ pub enum Command {
     /// Ask a component about one job.
     #[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
     Evaluate(Evaluate),
+    /// Ask whether a job may leave, and reserve what may, in the ledger.
+    #[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+    Ask(Ask),
+    /// Use the permit that `ask` gave, right before anything leaves: it says whether it still may.
+    Use(Use),
+    /// State what of a job left; the rest is given back.
+    Commit(Commit),
+    /// State that nothing of a job left; all of it is given back.
+    Cancel(Cancel),
+    /// Disable an agent: every ask is denied from now on, and permits already given release nothing.
+    Revoke(Revoke),
+    /// Enable an agent again.
+    Reinstate(Reinstate),
+    /// List the agents that are revoked.
+    Revocations(Revocations),
+    /// Request approvals of a job, and answer requests.
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// List and close what was let out on condition that somebody looks at it, such as break-glass.
+    #[command(subcommand)]
+    Reviews(ReviewsCommand),
+    /// Make, look at and check the ledger.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Play the incidents of a pack, and honest work beside them, against its policies.
     Replay(Replay),
     /// Make a new pack that passes `check` and `test`.
@@ -107,6 +131,184 @@ pub struct Evaluate {
     /// Print the decision as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct WithConfig {
+    /// The configuration: it pins the modules, which lie beside it as `NAME.wasm`, and names the ledger.
+    #[arg(long, value_name = "FILE", default_value = "exportgate.toml")]
+    pub config: PathBuf,
+}
+
+/// `exportgate ask`.
+#[derive(Debug, Args)]
+pub struct Ask {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The job: who asks for which fields of which customers, and the facts about them; without time, usage and
+    /// approvals, which the ledger states.
+    #[arg(long, value_name = "FILE")]
+    pub job: PathBuf,
+    /// Customers as a table: a column `id`, a column for each attribute, and if wanted a column `ticket`.
+    #[arg(long, value_name = "FILE")]
+    pub customers: Option<PathBuf>,
+    /// Print the decision and the permit as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `exportgate use`.
+#[derive(Debug, Args)]
+pub struct Use {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The permit, as `ask` printed it.
+    pub permit: String,
+}
+
+/// `exportgate commit`.
+#[derive(Debug, Args)]
+pub struct Commit {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The id of the job.
+    pub job: String,
+    /// The customers that left, an id a line. Without it: all that were reserved.
+    #[arg(long, value_name = "FILE")]
+    pub left: Option<PathBuf>,
+}
+
+/// `exportgate cancel`.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The id of the job.
+    pub job: String,
+}
+
+/// `exportgate revoke`.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The agent's id, as jobs have it: `ana`.
+    pub agent: String,
+    /// Why, for those who look at the list.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+}
+
+/// `exportgate reinstate`.
+#[derive(Debug, Args)]
+pub struct Reinstate {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The agent's id.
+    pub agent: String,
+}
+
+/// `exportgate revocations`.
+#[derive(Debug, Args)]
+pub struct Revocations {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// Print the list as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `exportgate approvals`.
+#[derive(Debug, Subcommand)]
+pub enum ApprovalsCommand {
+    /// File a request for approvals of exactly this job.
+    Request(Requested),
+    /// Approve a request, as the user who runs this command.
+    Approve(Answered),
+    /// Deny a request, as the user who runs this command.
+    Deny(Answered),
+    /// List the requests that can be answered.
+    List(Listed),
+}
+
+/// `exportgate approvals request`.
+#[derive(Debug, Args)]
+pub struct Requested {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The job.
+    #[arg(long, value_name = "FILE")]
+    pub job: PathBuf,
+    /// Customers as a table, as for `ask`.
+    #[arg(long, value_name = "FILE")]
+    pub customers: Option<PathBuf>,
+}
+
+/// `exportgate approvals approve` and `deny`.
+#[derive(Debug, Args)]
+pub struct Answered {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The number of the request.
+    pub request: i64,
+}
+
+/// `list` of approvals and reviews.
+#[derive(Debug, Args)]
+pub struct Listed {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// List those that are over, too.
+    #[arg(long)]
+    pub all: bool,
+    /// Print the list as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `exportgate reviews`.
+#[derive(Debug, Subcommand)]
+pub enum ReviewsCommand {
+    /// List what waits for review.
+    List(Listed),
+    /// Close a review.
+    Close(Closed),
+}
+
+/// `exportgate reviews close`.
+#[derive(Debug, Args)]
+pub struct Closed {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The number of the review.
+    pub review: i64,
+    /// Who looked at it.
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+}
+
+/// `exportgate ledger`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Make the ledger that the configuration names, and a key if there is none.
+    Init(WithConfig),
+    /// Show what is in the ledger.
+    Status(WithConfig),
+    /// Check the whole ledger: that it is undamaged, and that every count equals what was granted. It reads everything.
+    Verify(WithConfig),
+    /// Declare the windows of the modules where the ledger can't count one exactly yet.
+    Declare(Declared),
+}
+
+/// `exportgate ledger declare`.
+#[derive(Debug, Args)]
+pub struct Declared {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// Count from now on: a new window counts too few until its length has passed.
+    #[arg(long)]
+    pub count_from_now: bool,
 }
 
 /// `exportgate replay`.

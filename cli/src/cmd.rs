@@ -1,10 +1,15 @@
 //! The commands, one a file: they read, call the libraries, and print. No policy logic.
 
+pub mod approvals;
+pub mod ask;
 pub mod build;
 pub mod check;
 pub mod conformance;
 pub mod evaluate;
 pub mod init;
 pub mod inspect;
+pub mod ledger;
 pub mod replay;
+pub mod reviews;
+pub mod revoke;
 pub mod test;

@@ -7,17 +7,17 @@ use std::process::ExitCode;
 /// Exit codes, the same for every command. `EXIT_CODES` in `args` tells them to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It was done; for `evaluate`, the job is allowed.
+    /// It was done; for `evaluate` and `ask`, the job is allowed.
     Done,
-    /// `evaluate`: the job is denied.
+    /// `evaluate`, `ask`: the job is denied. `use`: it may not leave. `approvals`: this person may not answer.
     Deny,
-    /// `evaluate`: the job would be allowed if somebody did more.
+    /// `evaluate`, `ask`: the job would be allowed if somebody did more.
     Challenge,
     /// What was given can't be used: arguments, files, policies, modules, jobs.
     Input,
     /// What was found isn't what was expected: a test case, a conformance request.
     Differs,
-    /// A result couldn't be written.
+    /// A result couldn't be written, or the ledger's store is down.
     Output,
 }
 
@@ -57,6 +57,11 @@ impl Failure {
     /// What was found isn't what was expected.
     pub fn differs(message: impl Into<String>) -> Self {
         Self { exit: Exit::Differs, ..Self::input(message) }
+    }
+
+    /// It was refused, by a policy or by the gate.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Deny, ..Self::input(message) }
     }
 
     /// A result couldn't be written.

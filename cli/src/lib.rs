@@ -14,6 +14,7 @@ mod output;
 mod pack;
 mod progress;
 pub mod replay;
+mod setup;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,16 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Test(args) => cmd::test::run(args),
         Command::Inspect(args) => cmd::inspect::run(args),
         Command::Evaluate(args) => cmd::evaluate::run(args),
+        Command::Ask(args) => cmd::ask::ask(args),
+        Command::Use(args) => cmd::ask::use_permit(args),
+        Command::Commit(args) => cmd::ask::commit(args),
+        Command::Cancel(args) => cmd::ask::cancel(args),
+        Command::Revoke(args) => cmd::revoke::revoke(args),
+        Command::Reinstate(args) => cmd::revoke::reinstate(args),
+        Command::Revocations(args) => cmd::revoke::list(args),
+        Command::Approvals(command) => cmd::approvals::run(command),
+        Command::Reviews(command) => cmd::reviews::run(command),
+        Command::Ledger(command) => cmd::ledger::run(command),
         Command::Replay(args) => cmd::replay::run(args),
         Command::Init(args) => cmd::init::run(args),
         Command::Conformance(args) => cmd::conformance::run(args),

@@ -109,4 +109,4 @@ pub use permit::{Answer, Left, Permit, PermitError};
 pub use record::Recorder;
 pub use request::{Request, RequestDecision, Response};
 pub use trace::Exchange;
-pub use windows::{MemoryWindows, WindowRead, Windows, WindowsError};
+pub use windows::{MemoryWindows, WindowRead, Windows, WindowsError, declare_from_now};

@@ -14,6 +14,7 @@ use exportgate_contract::value::EntityUid;
 use exportgate_contract::vocabulary::Window;
 use exportgate_ledger::LedgerError;
 
+pub use ledger::declare_from_now;
 pub(crate) use ledger::{LedgerWindows, TransactionWindows, subject_of};
 pub use memory::MemoryWindows;
 pub(crate) use stated::{StatedWindows, count_of_fresh_start};

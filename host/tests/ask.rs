@@ -359,6 +359,21 @@ fn sixteen_threads_pass_no_limit_of_agent_team_or_vendor() {
 }
 
 #[test]
+fn what_one_gate_lets_out_counts_in_the_windows_of_another() {
+    let mut views = opened([]);
+    views.windows = vec!["customers24h"];
+    let desk = Desk::new(&views);
+    let mut teams = opened([forbid("team", "export", Test::Above("context.usage.team24h", 2))]);
+    teams.windows = vec!["team24h", "vendor24h", "destination24h"];
+    let other = gate(&[&teams], GateConfig::dry_run(), desk.ledger.clone(), desk.clock.clone());
+    // The gate that reads only an agent's window counts for team, vendor and destination too.
+    assert!(desk.gate.ask(&job(&["a", "b"])).decision.is_allow());
+    let decision = other.ask(&job_of("job-2", "bob", &["c"], &["card"])).decision;
+    assert_eq!(determining(&decision), ["team"]);
+    assert_eq!(decision.usage().iter().map(|(_, count)| *count).collect::<Vec<_>>(), [3, 3, 3]);
+}
+
+#[test]
 fn a_ledger_that_fails_at_any_step_denies_and_keeps_nothing() {
     let mut guest = opened([permit("reviewed", "export", Test::Always).note("review", "24h")]);
     guest.windows = vec!["customers24h"];

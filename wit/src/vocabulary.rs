@@ -122,6 +122,9 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Every kind of subject.
+    pub const ALL: [Self; 5] = [Self::Agent, Self::Team, Self::Vendor, Self::Tenant, Self::Destination];
+
     /// The entity type of the subject.
     pub fn entity_type(self) -> &'static str {
         match self {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use exportgate::job_file::{self, JobFile};
 use exportgate::{
@@ -18,6 +17,7 @@ use crate::case::ObligationNames;
 use crate::failure::{Exit, Failure};
 use crate::input::{self, CUSTOMERS_FILE_BYTES_MAX, JOB_FILE_BYTES_MAX, MODULE_FILE_BYTES_MAX};
 use crate::output::{self, count};
+use crate::setup::now_ms;
 
 /// Customers that the table for people shows; `--json` has all.
 const CUSTOMERS_SHOWN_MAX: usize = 20;
@@ -29,7 +29,7 @@ pub fn run(args: &Evaluate) -> Result<Exit, Failure> {
     let engine = Engine::new(&config.engine).map_err(|error| Failure::input(error.to_string()))?;
     let module =
         Module::load(&engine, &bytes).map_err(|error| Failure::file(&args.component, &error).help(error.help()))?;
-    let file = read_job(args, &module)?;
+    let file = read_job(&args.job, args.customers.as_deref(), &module)?;
     let gate = Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new()))
         .map_err(|error| Failure::file(&args.component, error))?;
     let now_ms = file.now_ms.unwrap_or_else(now_ms);
@@ -52,15 +52,15 @@ pub fn run(args: &Evaluate) -> Result<Exit, Failure> {
 }
 
 /// The job of the file, with the customers of the table if one is named.
-fn read_job(args: &Evaluate, module: &Module) -> Result<JobFile, Failure> {
+pub(super) fn read_job(job: &Path, customers: Option<&Path>, module: &Module) -> Result<JobFile, Failure> {
     let schema = &module.manifest().schema.types;
-    let text = input::read_text(&args.job, JOB_FILE_BYTES_MAX)?;
-    let Some(path) = &args.customers else {
-        return job_file::read(schema, &text).map_err(|error| Failure::file(&args.job, error));
+    let text = input::read_text(job, JOB_FILE_BYTES_MAX)?;
+    let Some(path) = customers else {
+        return job_file::read(schema, &text).map_err(|error| Failure::file(job, error));
     };
     let (header, rows) = read_table(path)?;
     job_file::read_with_table(schema, &text, &header, &rows)
-        .map_err(|error| Failure::file(&args.job, error).help(format!("`table` is `{}`", path.display())))
+        .map_err(|error| Failure::file(job, error).help(format!("`table` is `{}`", path.display())))
 }
 
 /// The header and the rows of a table of customers.
@@ -80,13 +80,8 @@ fn read_table(path: &Path) -> Result<(Vec<String>, Vec<Vec<String>>), Failure> {
     Ok((header, rows))
 }
 
-/// Milliseconds since 1970; before that, 0.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn show(file: &JobFile, decision: &Decision) -> Result<(), Failure> {
+/// Shows the decision to a person.
+pub(super) fn show(file: &JobFile, decision: &Decision) -> Result<(), Failure> {
     let verdict = match decision.verdict() {
         Verdict::Allow => console::style("ALLOW".to_owned()).green(),
         Verdict::Deny => console::style("DENY".to_owned()).red(),
@@ -224,7 +219,7 @@ fn show_rows(file: &JobFile, decision: &Decision) -> Result<(), Failure> {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Json {
+pub(super) struct Json {
     job: String,
     agent: String,
     at: String,
@@ -269,7 +264,8 @@ struct JsonModule {
 }
 
 impl Json {
-    fn new(file: &JobFile, decision: &Decision) -> Self {
+    /// The decision about the job of the file.
+    pub(super) fn new(file: &JobFile, decision: &Decision) -> Self {
         let ids = || file.job.customers.ids().iter().enumerate();
         let counts =
             |counts: &[(Arc<str>, u64)]| counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();

@@ -1,7 +1,11 @@
 //! Runs the built command as a person would: what it prints, what it writes, how it exits.
 #![expect(clippy::unwrap_used, reason = "a test that can't prepare its files has failed")]
 
+#[cfg(unix)]
+mod approvals;
+mod ask;
 mod bad_input;
+mod budgets;
 mod conformance;
 mod evaluate;
 mod packs;
@@ -113,8 +117,8 @@ fn help_tells_the_exit_codes() {
         run(dir.path(), &args)
             .exits(0)
             .prints("Exit codes:")
-            .prints("1  `evaluate`: the job is denied")
-            .prints("2  `evaluate`: challenge");
+            .prints("1  `evaluate`, `ask`: the job is denied")
+            .prints("2  `evaluate`, `ask`: challenge");
     }
 }
 

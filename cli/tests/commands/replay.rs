@@ -116,3 +116,45 @@ fn without_a_pack_it_says_where_it_looked() {
     run(dir.path(), &["replay"]).exits(3).complains("`guest-policies/support-desk`").complains("help:");
     run(dir.path(), &["replay", "pack"]).exits(3).complains("it holds no incidents");
 }
+
+#[test]
+fn a_replay_that_was_killed_goes_on_and_ends_with_the_same_table() {
+    let dir = with_replays();
+    let uncut = run(dir.path(), &["replay", "pack", "--json"]).exits(0).json();
+    let mut cut = 0;
+    for round in 0_u64.. {
+        let mut replay = Command::new(env!("CARGO_BIN_EXE_exportgate"))
+            .args(["replay", "pack", "--json", "--ledgers", "ledgers"])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Another point each time, whatever the machine: sooner or later it is done before that.
+        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50 + 25 * round + u64::from(clock.subsec_nanos()) % 40));
+        if replay.try_wait().unwrap().is_some_and(|status| status.success()) {
+            break;
+        }
+        replay.kill().unwrap();
+        replay.wait().unwrap();
+        cut += 1;
+        assert!(cut < 200, "it never ends");
+    }
+    assert!(cut > 0, "it was never killed");
+    let resumed = run(dir.path(), &["replay", "pack", "--json", "--ledgers", "ledgers"]).exits(0).json();
+    for member in ["incidents", "honest", "decisions"] {
+        assert_eq!(resumed[member], uncut[member], "after {cut} kills");
+    }
+}
+
+#[test]
+fn ledgers_of_another_pack_are_not_gone_on_with() {
+    let dir = with_replays();
+    run(dir.path(), &["replay", "pack", "--ledgers", "ledgers"]).exits(0);
+    edit(&dir, "pack/policies/limits.cedar", "> 40", "> 41");
+    run(dir.path(), &["replay", "pack", "--ledgers", "ledgers"]).exits(3).complains("its ledgers are of another pack");
+    run(dir.path(), &["replay", "pack", "--ledgers", "pack"]).exits(3).complains("it holds something else");
+    run(dir.path(), &["replay", "pack", "--ledgers", "pack/pack.toml"]).exits(5).complains("can't keep ledgers in");
+}

@@ -32,6 +32,9 @@ pub struct LedgerConfig {
 pub enum LedgerStore {
     /// A SQLite file: for one machine, and any number of processes on it.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, by its URL or its `host=... dbname=...`: for many machines. It takes the feature `postgres`. The
+    /// tables are made where there are none, in the schema `exportgate_ledger`.
+    Postgres(String),
 }
 
 impl LedgerConfig {
@@ -42,38 +45,39 @@ impl LedgerConfig {
     /// [`LedgerConfigError`] when there is none (it is never made on the way: an empty one has forgotten what left), when the
     /// key can't be used, or the store not be opened.
     pub fn open(&self, folder: &Path) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
-        let key = self.read_key(&folder.join(&self.key_file))?;
+        let key_file = folder.join(&self.key_file);
         match &self.store {
             LedgerStore::Sqlite(path) => {
                 let path = folder.join(path);
                 if !path.exists() {
                     return Err(LedgerConfigError::Missing { path });
                 }
-                self.open_sqlite(&path, key)
+                self.open_sqlite(&path, read_key(&key_file)?)
             }
+            LedgerStore::Postgres(url) => open_postgres(url, read_key(&key_file)?),
         }
     }
 
     /// Makes the ledger where there is none, and opens it. Makes the key too, from `key`, where there is no key file: 32
-    /// bytes that must be random.
+    /// bytes that must be random. A PostgreSQL database may hold a ledger already: another machine made it.
     ///
     /// # Errors
     ///
     /// [`LedgerConfigError`] when there is a ledger already, when the key can't be read or written, or the store not be made.
     pub fn create(&self, folder: &Path, key: [u8; 32]) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+        if let LedgerStore::Sqlite(path) = &self.store
+            && folder.join(path).exists()
+        {
+            return Err(LedgerConfigError::Exists { path: folder.join(path) });
+        }
+        let key_file = folder.join(&self.key_file);
+        if !key_file.exists() {
+            write_key(&key_file, &key).map_err(|error| unwritable(&key_file, &error))?;
+        }
+        let key = read_key(&key_file)?;
         match &self.store {
-            LedgerStore::Sqlite(path) => {
-                let path = folder.join(path);
-                if path.exists() {
-                    return Err(LedgerConfigError::Exists { path });
-                }
-                let key_file = folder.join(&self.key_file);
-                if !key_file.exists() {
-                    write_key(&key_file, &key).map_err(|error| unwritable(&key_file, &error))?;
-                }
-                let key = self.read_key(&key_file)?;
-                self.open_sqlite(&path, key)
-            }
+            LedgerStore::Sqlite(path) => self.open_sqlite(&folder.join(path), key),
+            LedgerStore::Postgres(url) => open_postgres(url, key),
         }
     }
 
@@ -81,21 +85,32 @@ impl LedgerConfig {
         let options = SqliteOptions { durability: self.durability, ..SqliteOptions::default() };
         Ok(Arc::new(SqliteLedger::open(path, key, options)?))
     }
+}
 
-    fn read_key(&self, path: &Path) -> Result<CustomerKey, LedgerConfigError> {
-        let path_buf = || path.to_path_buf();
-        let unreadable = |error: io::Error| LedgerConfigError::KeyFile { path: path_buf(), message: error.to_string() };
-        let file = File::open(path).map_err(unreadable)?;
-        let found = file.metadata().map_err(unreadable)?;
-        if !found.is_file() {
-            return Err(LedgerConfigError::KeyFile { path: path_buf(), message: "it isn't a file".to_owned() });
-        }
-        check_private(path, &found)?;
-        let mut text = String::new();
-        file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
-        let bytes = unhex(text.trim()).ok_or_else(|| LedgerConfigError::Key { path: path_buf() })?;
-        Ok(CustomerKey::new(&bytes)?)
+#[cfg(feature = "postgres")]
+fn open_postgres(url: &str, key: CustomerKey) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+    use exportgate_ledger::{PostgresLedger, PostgresOptions};
+    Ok(Arc::new(PostgresLedger::open(url, key, PostgresOptions::default())?))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(_: &str, _: CustomerKey) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+    Err(LedgerConfigError::NoPostgres)
+}
+
+fn read_key(path: &Path) -> Result<CustomerKey, LedgerConfigError> {
+    let path_buf = || path.to_path_buf();
+    let unreadable = |error: io::Error| LedgerConfigError::KeyFile { path: path_buf(), message: error.to_string() };
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    if !found.is_file() {
+        return Err(LedgerConfigError::KeyFile { path: path_buf(), message: "it isn't a file".to_owned() });
     }
+    check_private(path, &found)?;
+    let mut text = String::new();
+    file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let bytes = unhex(text.trim()).ok_or_else(|| LedgerConfigError::Key { path: path_buf() })?;
+    Ok(CustomerKey::new(&bytes)?)
 }
 
 /// Refuses a key that others than its owner may read or write.
@@ -138,6 +153,9 @@ pub enum LedgerConfigError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The configuration names a PostgreSQL database, and this build can't use one.
+    #[error("this build has no PostgreSQL: it was made without the feature `postgres`")]
+    NoPostgres,
     /// There is a ledger already.
     #[error("there is something at `{}` already", path.display())]
     Exists {
@@ -178,6 +196,7 @@ impl LedgerConfigError {
             Self::Missing { .. } => {
                 "make one with `exportgate ledger init`; if there was one, find it first: an empty ledger has forgotten what left".to_owned()
             }
+            Self::NoPostgres => "build with `--features postgres`, or name a SQLite file".to_owned(),
             Self::Exists { .. } => "use the ledger that is there, or name another place under `[ledger]`".to_owned(),
             Self::KeyFile { .. } => "check `key_file` under `[ledger]`, and who may read it".to_owned(),
             Self::KeyPermissions { path, .. } => format!("chmod 600 {}", path.display()),
@@ -191,7 +210,8 @@ impl LedgerConfigError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileLedger {
-    sqlite: PathBuf,
+    sqlite: Option<PathBuf>,
+    postgres: Option<String>,
     key_file: PathBuf,
     durability: Option<String>,
 }
@@ -203,8 +223,21 @@ impl FileLedger {
             "power" => Some(Durability::PowerFailure),
             _ => None,
         };
+        let store = match (self.sqlite, self.postgres) {
+            (Some(path), None) => LedgerStore::Sqlite(path),
+            (None, Some(url)) => LedgerStore::Postgres(url),
+            // NB: a URL may hold a password, so it isn't shown.
+            (sqlite, _) => {
+                let found = if sqlite.is_some() { "both" } else { "neither" };
+                return Err(GateConfigError::Value {
+                    option: "ledger",
+                    found: found.to_owned(),
+                    expected: "either `sqlite` or `postgres`",
+                });
+            }
+        };
         Ok(LedgerConfig {
-            store: LedgerStore::Sqlite(self.sqlite),
+            store,
             key_file: self.key_file,
             durability: match self.durability {
                 None => Durability::default(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use exportgate_contract::manifest::Effect;
 use exportgate_contract::obligation::Remedy;
 use exportgate_contract::value::{EntityUid, Value};
-use exportgate_contract::vocabulary::{Counted, FIELD, Subject, Window};
+use exportgate_contract::vocabulary::{FIELD, Subject, Window};
 
 use super::answers::Reader;
 use super::stated::Stated;
@@ -310,13 +310,12 @@ fn obligations(determining: &[PolicyUse]) -> Obligations {
     all
 }
 
-/// All for whom `windows` count: the agent, and what stands above it or receives.
-pub(super) fn subjects_of_windows(job: &Job, windows: impl Iterator<Item = Window> + Clone) -> Vec<EntityUid> {
-    let ancestors = ancestors_if_needed(job, windows.clone());
-    let mut all: Vec<EntityUid> = windows
-        .filter(|window| window.counted == Counted::Customers)
-        .flat_map(|window| subjects(job, &ancestors, window.subject))
-        .collect();
+/// All for whom a grant counts: the agent, the teams, vendors and tenants above it, and the destination; whatever windows
+/// this gate reads, since others read the same ledger.
+pub(super) fn subjects_of(job: &Job) -> Vec<EntityUid> {
+    let ancestors = ancestors(job);
+    let mut all: Vec<EntityUid> =
+        Subject::ALL.into_iter().flat_map(|subject| subjects(job, &ancestors, subject)).collect();
     all.sort_unstable();
     all.dedup();
     all

@@ -19,7 +19,7 @@ use exportgate_contract::value::EntityUid;
 use exportgate_contract::vocabulary::Window;
 use exportgate_ledger::{self as ledger, End, LedgerError, On, Reservation, StoreError, Subject};
 
-use super::evaluate::subjects_of_windows;
+use super::evaluate::subjects_of;
 use super::transaction::{Asked, Ledgered, content};
 use super::{Gate, Inner};
 use crate::approvals::Approvals;
@@ -115,8 +115,7 @@ impl Outage {
             return Err(error);
         }
         let ids: Vec<Arc<str>> = if decision.includes(0) { job.customers.ids().to_vec() } else { Vec::new() };
-        let subjects = subjects_of_windows(job, gate.inner.windows.values().copied());
-        self.windows.record_grant(&subjects, &mut ids.iter().map(|id| &**id), now_ms);
+        self.windows.record_grant(&subjects_of(job), &mut ids.iter().map(|id| &**id), now_ms);
         let content = content(&asked.digest, &asked.included(&decision));
         let lasts_ms = i64::try_from(gate.inner.config.permit_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         let permit = Permit { job: job.id.clone(), content, expires_ms: now_ms.saturating_add(lasts_ms) };

@@ -16,7 +16,7 @@ use exportgate_ledger::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::evaluate::{Evaluation, subjects_of_windows};
+use super::evaluate::{Evaluation, subjects_of};
 use super::outage::Outage;
 use super::{Gate, Inner};
 use crate::approvals::{Approval, Approvals, ApproverRole, JobDigest};
@@ -184,7 +184,7 @@ pub(super) struct Asked<'a> {
     ledgered: &'a Ledgered,
     pub(super) job: &'a Job,
     pub(super) digest: JobDigest,
-    /// For whom it counts: the agent always.
+    /// For whom it counts: the agent, and whatever stands above it or receives.
     pub(super) subjects: Vec<Subject>,
     pub(super) agent: Subject,
     customers: ledger::Customers,
@@ -193,11 +193,7 @@ pub(super) struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn new(gate: &'a Gate, ledgered: &'a Ledgered, job: &'a Job) -> Self {
         let agent = Subject::new(ledger::SubjectKind::Agent, &*job.agent.id);
-        let counted = subjects_of_windows(job, gate.inner.windows.values().copied());
-        let mut subjects: Vec<Subject> = counted.iter().filter_map(subject_of).collect();
-        if !subjects.contains(&agent) {
-            subjects.push(agent.clone());
-        }
+        let subjects: Vec<Subject> = subjects_of(job).iter().filter_map(subject_of).collect();
         let customers = ledgered.ledger.customers(job.customers.ids().iter().map(|id| &**id));
         Self { gate, ledgered, job, digest: JobDigest::of(job), subjects, agent, customers }
     }

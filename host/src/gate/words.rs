@@ -18,6 +18,7 @@ use crate::answer::Outcome;
 use crate::config::{GateConfig, WindowKind};
 use crate::decision::{Asked, Form, ModuleInfo, PolicyInfo};
 use crate::fields::Fields;
+use crate::module::Module;
 use crate::obligations::ObligationKind;
 
 /// What the gate knows of a module beside its code.
@@ -96,6 +97,13 @@ impl Given {
             CONTEXT_TICKET => (Self::Tickets, Axis::Row),
             _ => return None,
         })
+    }
+}
+
+impl Module {
+    /// The windows that its policies may read.
+    pub fn windows(&self) -> Vec<Window> {
+        attributes(self.manifest(), USAGE).into_keys().filter_map(|name| Window::parse(&name)).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use exportgate_ledger::{
 
 use super::{WindowRead, Windows, WindowsError};
 use crate::gate::Clock;
+use crate::module::Module;
 
 /// The windows of a ledger, read outside any transaction.
 #[derive(Debug)]
@@ -91,20 +92,24 @@ impl Windows for TransactionWindows<'_, '_> {
     }
 }
 
+/// Declares the windows that `modules` read where the ledger can't count one exactly yet: it counts from now on, and too
+/// few until the window's length has passed. What an operator may choose, once; a gate refuses such a window.
+///
+/// # Errors
+///
+/// [`LedgerError`] when the ledger can't be written.
+pub fn declare_from_now(ledger: &dyn Ledger, modules: &[Module], clock_ms: i64) -> Result<(), LedgerError> {
+    let windows: Vec<Counts> = modules.iter().flat_map(Module::windows).map(counts).collect();
+    ledger.declare(&windows, Unseen::CountFromNow, clock_ms)
+}
+
 fn failed(error: LedgerError) -> WindowsError {
     WindowsError::Ledger(error)
 }
 
 /// The subject of a ledger that an entity is; none when it isn't of a kind that is counted.
 pub(crate) fn subject_of(uid: &EntityUid) -> Option<Subject> {
-    const KINDS: [vocabulary::Subject; 5] = [
-        vocabulary::Subject::Agent,
-        vocabulary::Subject::Team,
-        vocabulary::Subject::Vendor,
-        vocabulary::Subject::Tenant,
-        vocabulary::Subject::Destination,
-    ];
-    let kind = KINDS.into_iter().find(|kind| kind.entity_type() == &*uid.entity_type)?;
+    let kind = vocabulary::Subject::ALL.into_iter().find(|kind| kind.entity_type() == &*uid.entity_type)?;
     Some(Subject::new(subject_kind(kind), &*uid.id))
 }
 
@@ -118,7 +123,7 @@ fn subject_kind(subject: vocabulary::Subject) -> SubjectKind {
     }
 }
 
-/// The window in the words of the ledger.
+/// The window of the vocabulary in the words of the ledger.
 pub(crate) fn counts(window: Window) -> Counts {
     Counts {
         kind: subject_kind(window.subject),
