@@ -1,10 +1,13 @@
 //! One suite of tests for every store.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a test may panic: that is how it fails"
+)]
+#![cfg_attr(
+    feature = "postgres",
+    expect(clippy::expect_used, reason = "only the server of the PostgreSQL tests is expected to be there")
 )]
 
 #[path = "suite/calls.rs"]
