@@ -197,6 +197,9 @@ impl PostgresLedger {
                 Ok(result) => return result,
                 // The server closed a connection that was idle: another one may be good.
                 Err(error) => {
+                    if lent.connection.as_ref().is_some_and(|connection| connection.is_blocked) {
+                        return Err(error.into());
+                    }
                     lent.connection = None;
                     if lent.fresh || attempts >= ATTEMPTS_MAX {
                         return Err(error.into());

@@ -108,7 +108,9 @@ pub const WINDOW_MS_MAX: i64 = 400 * 86_400_000;
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of a {} within {} ms", self.counted.name(), self.kind, self.length_ms)
+        let Self { kind, counted, length_ms } = self;
+        let article = if *kind == SubjectKind::Agent { "an" } else { "a" };
+        write!(f, "{} of {article} {kind} within {length_ms} ms", counted.name())
     }
 }
 

@@ -14,6 +14,8 @@
 mod calls;
 #[path = "suite/model.rs"]
 mod model;
+#[path = "suite/refusals.rs"]
+mod refusals;
 #[cfg(feature = "postgres")]
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "other tests kill servers")]

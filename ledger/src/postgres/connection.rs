@@ -16,6 +16,8 @@ pub(super) struct Connection {
     statements: HashMap<&'static str, Statement>,
     /// Whether the last error was of the kind that goes away when the transaction is run again.
     pub(super) retry: bool,
+    /// Whether the last call was made where blocking isn't allowed. The connection is as it was; it can't be closed there.
+    pub(super) is_blocked: bool,
 }
 
 /// What is set on every connection. A commit returns when the server has it on disk; whoever waits for a lock gives up.
@@ -38,7 +40,7 @@ impl Connection {
             Ok(client)
         };
         let client = catch_unwind(AssertUnwindSafe(connect)).map_err(|_| in_reactor())?.map_err(|e| failure(&e))?;
-        Ok(Self { client, statements: HashMap::new(), retry: false })
+        Ok(Self { client, statements: HashMap::new(), retry: false, is_blocked: false })
     }
 
     pub(super) fn client(&mut self) -> &mut Client {
@@ -51,8 +53,9 @@ impl Connection {
 
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         let client = &mut self.client;
-        let result = catch_unwind(AssertUnwindSafe(|| client.batch_execute(sql))).map_err(|_| in_reactor())?;
-        result.map_err(|error| self.note(&error))
+        let result = catch_unwind(AssertUnwindSafe(|| client.batch_execute(sql)));
+        self.is_blocked = result.is_err();
+        result.map_err(|_| in_reactor())?.map_err(|error| self.note(&error))
     }
 
     pub(super) fn query(&mut self, sql: &'static str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
