@@ -84,12 +84,16 @@ impl Server {
     pub(crate) fn kill(&self) {
         let text = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let postmaster = text.lines().next().unwrap().to_owned();
-        // The workers first are stopped, so that none of them cleans up after the others.
+        // First it is stopped, so that it starts no other process, and none of those there are cleans up after another.
+        let signal = |signal: &str, of: &[&str]| {
+            Command::new("kill").arg(signal).args(of).stderr(Stdio::null()).status().unwrap();
+        };
+        signal("-STOP", &[&postmaster]);
         let workers = Command::new("pgrep").args(["-P", &postmaster]).output().unwrap();
         let workers = String::from_utf8(workers.stdout).unwrap();
-        let all: Vec<&str> = std::iter::once(postmaster.as_str()).chain(workers.split_whitespace()).collect();
-        Command::new("kill").arg("-STOP").args(&all).stderr(Stdio::null()).status().unwrap();
-        Command::new("kill").arg("-KILL").args(&all).stderr(Stdio::null()).status().unwrap();
+        let all: Vec<&str> = workers.split_whitespace().chain([postmaster.as_str()]).collect();
+        signal("-STOP", &all);
+        signal("-KILL", &all);
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap();
         use std::io::Write as _;
         keeper.stdin.take().unwrap().write_all(b"keep\n").unwrap();
