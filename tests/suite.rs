@@ -1,5 +1,6 @@
 //! Every test that runs policies: one binary, so that Wasmtime and Cedar are linked once.
 
+mod allocations;
 mod conformance;
 mod determinism;
 mod generated;
@@ -7,3 +8,4 @@ mod guests;
 mod hostile;
 mod job_texts;
 mod replay;
+mod rows;

@@ -422,6 +422,7 @@ impl FileEngine {
             memory_bytes_max: self.memory_bytes_max.unwrap_or(default.memory_bytes_max),
             stack_bytes_max: self.stack_bytes_max.unwrap_or(default.stack_bytes_max),
             instances_max: self.instances_max.unwrap_or(default.instances_max),
+            equal_rows_once: default.equal_rows_once,
         }
     }
 }

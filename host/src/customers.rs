@@ -9,7 +9,7 @@ use exportgate_contract::vocabulary::TICKET;
 use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
 
-use crate::frame::cells::{Cell, Cells};
+use crate::frame::cells::{Cell, Datum};
 
 /// Attributes (columns) of the customers of one job.
 pub const CUSTOMER_ATTRIBUTES_MAX: usize = 1_024;
@@ -269,11 +269,18 @@ impl Column {
     }
 
     pub(crate) fn cell(&self, row: usize) -> Cell<'_> {
+        fn some<'a, T: Copy>(cells: &[Option<T>], row: usize, datum: impl Fn(T) -> Datum<'a>) -> Cell<'a> {
+            match cells.get(row) {
+                Some(Some(value)) => Cell::Value(datum(*value)),
+                Some(None) => Cell::Absent,
+                None => Cell::Err,
+            }
+        }
         match &self.data {
             ColumnData::Values(dictionary) => Cell::of(dictionary.at(row)),
-            ColumnData::Bools(_) | ColumnData::Longs(_) | ColumnData::Datetimes(_) => {
-                Cells::column(self, row, row.saturating_add(1)).at(0)
-            }
+            ColumnData::Bools(cells) => some(cells, row, Datum::Bool),
+            ColumnData::Longs(cells) => some(cells, row, Datum::Long),
+            ColumnData::Datetimes(cells) => some(cells, row, Datum::Datetime),
         }
     }
 

@@ -254,7 +254,7 @@ pub struct Decision {
     pub(crate) forms: Forms,
     pub(crate) determining: Vec<PolicyUse>,
     pub(crate) erring: Vec<PolicyUse>,
-    pub(crate) obligations: Obligations,
+    pub(crate) obligations: Arc<Obligations>,
     pub(crate) usage: Vec<(Arc<str>, u64)>,
     pub(crate) tallies: Vec<(Arc<str>, u64)>,
     pub(crate) modules: Arc<[ModuleInfo]>,
@@ -262,6 +262,29 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// A denial of nothing, to be filled by [`Gate::evaluate_into`](crate::Gate::evaluate_into).
+    pub fn empty() -> Self {
+        let none: Arc<str> = "".into();
+        Self {
+            job: none.clone(),
+            agent: EntityUid { entity_type: none.clone(), id: none },
+            now_ms: 0,
+            verdict: Verdict::Deny,
+            cause: None,
+            customers: 0,
+            fields: Arc::from([]),
+            rows: Rows::default(),
+            forms: Forms::default(),
+            determining: Vec::new(),
+            erring: Vec::new(),
+            obligations: Arc::default(),
+            usage: Vec::new(),
+            tallies: Vec::new(),
+            modules: Arc::from([]),
+            fuel_used: 0,
+        }
+    }
+
     /// Whether the job may leave.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
@@ -329,10 +352,7 @@ impl Decision {
     /// The form of each field, in the order of the job, when it is the same for all customers that leave; none when it
     /// varies by customer or the job isn't allowed.
     pub fn forms_of_all(&self) -> Option<&[Form]> {
-        match &self.forms {
-            Forms::Columns(forms) if self.is_allow() => Some(forms),
-            Forms::Columns(_) | Forms::Cells { .. } => None,
-        }
+        (self.is_allow() && self.forms.lines == Lines::One).then_some(&self.forms.cells)
     }
 
     /// The policies that determined the verdict: of a denial the forbids that held, of an allowance the permits; none
@@ -420,100 +440,142 @@ impl AgentView {
 }
 
 /// Which rows leave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Rows {
-    /// Every row, or none: the answer didn't vary.
-    Uniform(bool),
-    /// For each row whether it leaves.
-    Each(Vec<bool>),
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// Whether any do.
+    any: bool,
+    /// For each row whether it leaves; nothing when all do, or none.
+    each: Vec<bool>,
 }
 
 impl Rows {
+    /// Every row, or none.
+    pub(crate) fn all(&mut self, leave: bool) {
+        self.any = leave;
+        self.each.clear();
+    }
+
+    /// Each row as it says.
+    pub(crate) fn each(&mut self, rows: impl Iterator<Item = bool>) {
+        self.any = true;
+        self.each.clear();
+        self.each.extend(rows);
+        // A list without rows must not be read as all of them.
+        self.any = !self.each.is_empty();
+    }
+
     pub(crate) fn includes(&self, row: usize) -> bool {
-        match self {
-            Self::Uniform(included) => *included,
-            Self::Each(rows) => rows.get(row).copied().unwrap_or(false),
-        }
+        self.any && (self.each.is_empty() || self.each.get(row).copied().unwrap_or(false))
     }
 
     fn included(&self, rows: usize) -> usize {
-        match self {
-            Self::Uniform(true) => rows,
-            Self::Uniform(false) => 0,
-            Self::Each(each) => each.iter().filter(|included| **included).count(),
+        if !self.any {
+            0
+        } else if self.each.is_empty() {
+            rows
+        } else {
+            self.each.iter().filter(|included| **included).count()
         }
     }
 
-    /// What both include.
-    pub(crate) fn intersect(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Uniform(false), _) | (_, Self::Uniform(false)) => Self::Uniform(false),
-            (Self::Uniform(true), rows) | (rows, Self::Uniform(true)) => rows,
-            (Self::Each(mut rows), Self::Each(other)) => {
-                for (row, other) in rows.iter_mut().zip(other) {
-                    *row &= other;
-                }
-                Self::Each(rows)
+    /// How many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.each.capacity()
+    }
+
+    /// Leaves what both include.
+    pub(crate) fn intersect(&mut self, other: &Self) {
+        if !self.any || !other.any {
+            self.all(false);
+        } else if self.each.is_empty() {
+            self.each.extend_from_slice(&other.each);
+        } else if !other.each.is_empty() {
+            for (row, other) in self.each.iter_mut().zip(&other.each) {
+                *row &= other;
             }
         }
     }
 }
 
 /// In which form each field leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Forms {
-    /// For each field, the same for all customers.
-    Columns(Vec<Form>),
-    /// For each customer and field: at `row * columns + column`.
-    Cells {
-        /// How many fields there are.
-        columns: usize,
-        /// The forms.
-        cells: Vec<Form>,
-    },
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Forms {
+    /// How many fields there are.
+    columns: usize,
+    /// The forms, at `line * columns + column`. There is one line for all rows, one for each, or one for each class.
+    cells: Vec<Form>,
+    lines: Lines,
+    /// For each row the line that it has; nothing unless rows share lines.
+    line_of_row: Vec<u32>,
+}
+
+/// What the lines of [`Forms`] are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Lines {
+    #[default]
+    One,
+    Each,
+    Shared,
 }
 
 impl Forms {
     /// No forms: nothing leaves.
-    pub(crate) fn none() -> Self {
-        Self::Columns(Vec::new())
+    pub(crate) fn none(&mut self) {
+        self.begin(0, Lines::One);
+    }
+
+    /// The same forms for all rows.
+    pub(crate) fn columns(&mut self, forms: impl Iterator<Item = Form>) {
+        self.begin(0, Lines::One);
+        self.cells.extend(forms);
+        self.columns = self.cells.len();
+    }
+
+    /// Forms by row, of so many fields: those of a row at a time, for `lines` rows. Rows that share one say which in
+    /// `line_of_row`.
+    pub(crate) fn rows(&mut self, columns: usize, cells: impl Iterator<Item = Form>, line_of_row: Option<&[u32]>) {
+        self.begin(columns, if line_of_row.is_some() { Lines::Shared } else { Lines::Each });
+        self.cells.extend(cells);
+        self.line_of_row.extend_from_slice(line_of_row.unwrap_or_default());
+    }
+
+    fn begin(&mut self, columns: usize, lines: Lines) {
+        self.cells.clear();
+        self.line_of_row.clear();
+        (self.columns, self.lines) = (columns, lines);
     }
 
     fn at(&self, row: usize, column: usize) -> Form {
-        match self {
-            Self::Columns(forms) => forms.get(column).copied().unwrap_or_default(),
-            Self::Cells { columns, cells } => {
-                let place = row.checked_mul(*columns).and_then(|start| start.checked_add(column));
-                place.and_then(|place| cells.get(place)).copied().unwrap_or_default()
-            }
-        }
+        let line = match self.lines {
+            Lines::One => Some(0),
+            Lines::Each => Some(row),
+            Lines::Shared => self.line_of_row.get(row).and_then(|line| usize::try_from(*line).ok()),
+        };
+        let place = line.and_then(|line| line.checked_mul(self.columns)).and_then(|start| start.checked_add(column));
+        place.filter(|_| column < self.columns).and_then(|place| self.cells.get(place)).copied().unwrap_or_default()
     }
 
-    /// The less revealing of both, everywhere.
-    pub(crate) fn least(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Columns(mut forms), Self::Columns(other)) => {
-                for (form, other) in forms.iter_mut().zip(other) {
-                    *form = other.min(*form);
+    /// How many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.line_of_row.capacity().saturating_mul(4).saturating_add(self.cells.capacity())
+    }
+
+    /// Leaves the less revealing of both, everywhere, for so many rows.
+    pub(crate) fn least(&mut self, other: &Self, rows: usize) {
+        if other.lines == Lines::One {
+            for line in self.cells.chunks_mut(self.columns.max(1)) {
+                for (form, other) in line.iter_mut().zip(&other.cells) {
+                    *form = (*other).min(*form);
                 }
-                Self::Columns(forms)
             }
-            (Self::Cells { columns, mut cells }, Self::Cells { cells: other, .. }) => {
-                for (form, other) in cells.iter_mut().zip(other) {
-                    *form = other.min(*form);
-                }
-                Self::Cells { columns, cells }
-            }
-            (Self::Cells { columns, mut cells }, Self::Columns(forms))
-            | (Self::Columns(forms), Self::Cells { columns, mut cells }) => {
-                for row in cells.chunks_mut(columns.max(1)) {
-                    for (form, other) in row.iter_mut().zip(&forms) {
-                        *form = (*other).min(*form);
-                    }
-                }
-                Self::Cells { columns, cells }
-            }
+            return;
         }
+        // Lines that are shared otherwise are taken apart.
+        let columns = self.columns;
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let cells: Vec<Form> = cells.map(|(row, column)| self.at(row, column).min(other.at(row, column))).collect();
+        self.begin(columns, Lines::Each);
+        self.cells = cells;
     }
 }
 
@@ -521,20 +583,63 @@ impl Forms {
 mod tests {
     use super::*;
 
+    fn columns(forms: &[Form]) -> Forms {
+        let mut all = Forms::default();
+        all.columns(forms.iter().copied());
+        all
+    }
+
+    fn rows(forms: &[Form], line_of_row: Option<&[u32]>) -> Forms {
+        let mut all = Forms::default();
+        all.rows(2, forms.iter().copied(), line_of_row);
+        all
+    }
+
     #[test]
     fn the_least_revealing_form_holds() {
-        let columns = Forms::Columns(vec![Form::Plain, Form::Token]);
-        let cells = Forms::Cells { columns: 2, cells: vec![Form::Partial, Form::Plain, Form::Plain, Form::Suppressed] };
-        let least = Forms::Cells { columns: 2, cells: vec![Form::Partial, Form::Token, Form::Plain, Form::Suppressed] };
-        assert_eq!(columns.clone().least(cells.clone()), least);
-        assert_eq!(cells.least(columns), least);
+        let one = columns(&[Form::Plain, Form::Token]);
+        let each = rows(&[Form::Partial, Form::Plain, Form::Plain, Form::Suppressed], None);
+        let shared = rows(&[Form::Plain, Form::Suppressed, Form::Partial, Form::Plain], Some(&[1, 0]));
+        let least = [[Form::Partial, Form::Token], [Form::Plain, Form::Suppressed]];
+        for (a, b) in
+            [(&one, &each), (&each, &one), (&one, &shared), (&shared, &one), (&shared, &each), (&each, &shared)]
+        {
+            let mut both = a.clone();
+            both.least(b, 2);
+            let found = [0, 1].map(|row| [0, 1].map(|column| both.at(row, column)));
+            if [a, b].contains(&&one) {
+                assert_eq!(found, least);
+            } else {
+                assert_eq!(found, [[Form::Partial, Form::Plain], [Form::Plain, Form::Suppressed]]);
+            }
+        }
+        assert_eq!(shared.at(2, 0), Form::Suppressed);
+        assert_eq!(one.at(0, 2), Form::Suppressed);
     }
 
     #[test]
     fn rows_leave_when_every_module_includes_them() {
-        let some = Rows::Each(vec![true, false, true]);
-        assert_eq!(Rows::Uniform(true).intersect(some.clone()), some);
-        assert_eq!(some.clone().intersect(Rows::Uniform(false)), Rows::Uniform(false));
-        assert_eq!(some.intersect(Rows::Each(vec![false, true, true])), Rows::Each(vec![false, false, true]));
+        let of = |rows: &[bool]| {
+            let mut all = Rows::default();
+            all.each(rows.iter().copied());
+            all
+        };
+        let uniform = |leave| {
+            let mut all = Rows::default();
+            all.all(leave);
+            all
+        };
+        let check = |mut a: Rows, b: &Rows, expected: [bool; 3]| {
+            a.intersect(b);
+            assert_eq!([0, 1, 2].map(|row| a.includes(row)), expected);
+            assert_eq!(a.included(3), expected.iter().filter(|included| **included).count());
+        };
+        let some = of(&[true, false, true]);
+        check(uniform(true), &some, [true, false, true]);
+        check(some.clone(), &uniform(true), [true, false, true]);
+        check(some.clone(), &uniform(false), [false; 3]);
+        check(uniform(false), &some, [false; 3]);
+        check(some, &of(&[false, true, true]), [false, false, true]);
+        assert_eq!(of(&[]).included(0), 0);
     }
 }

@@ -42,6 +42,9 @@ pub struct EngineConfig {
     /// Default: 128. Each reserves 4 GiB of address space, and memory only as it is used. When all are in use, an evaluation
     /// fails with [`crate::EvaluateError::InstancesInUse`].
     pub instances_max: u32,
+    /// Whether customers of whom policies read the same are asked about once. Default: true. Without it every answer is
+    /// the same, later: the tests compare the two.
+    pub equal_rows_once: bool,
 }
 
 impl Default for EngineConfig {
@@ -53,6 +56,7 @@ impl Default for EngineConfig {
             memory_bytes_max: MEMORY_BYTES_MAX,
             stack_bytes_max: 512 << 10,
             instances_max: 128,
+            equal_rows_once: true,
         }
     }
 }

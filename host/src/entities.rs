@@ -1,13 +1,15 @@
 //! The entity store that a request or a job is answered from: uid to attributes, tags and parents.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use ahash::RandomState;
 use exportgate_contract::limits::ID_BYTES_MAX;
 use exportgate_contract::value::{EntityUid, Value};
-use hashbrown::{Equivalent, HashMap};
+use exportgate_contract::vocabulary::{FIELD, FIELD_CLASS, JOB};
+use hashbrown::hash_table::Entry;
+use hashbrown::{Equivalent, HashTable};
 
 /// Entities in one store. At a few hundred bytes each this is already hundreds of megabytes; customers, the one kind that
 /// comes in such numbers, travel in [`crate::Customers`] instead.
@@ -60,11 +62,24 @@ impl Entity {
 /// A store of entities, each there once. It never changes; a new state is a new store.
 #[derive(Clone, Debug, Default)]
 pub struct Entities {
-    /// Keyed by input, so randomly seeded.
-    entities: HashMap<EntityUid, Entity, RandomState>,
-    /// The types of these entities.
-    types: BTreeSet<Arc<str>>,
+    nodes: Vec<Node>,
+    /// Positions in `nodes`, hashed by uid. Keyed by input, so randomly seeded.
+    index: HashTable<u32>,
+    hasher: RandomState,
+    /// The first of the types that the gate alone states, if an entity is of one.
+    gate_only: Option<&'static str>,
 }
+
+/// An entity in its store.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) entity: Entity,
+    /// Where each of its parents stands in the store, or [`NO_NODE`].
+    pub(crate) parents: Box<[u32]>,
+}
+
+/// The position of an entity that isn't in the store.
+pub(crate) const NO_NODE: u32 = u32::MAX;
 
 impl Entities {
     /// The store of `entities`.
@@ -77,9 +92,9 @@ impl Entities {
         let entities = entities.into_iter();
         let expected = entities.size_hint().0.min(ENTITIES_MAX);
         let mut store =
-            Self { entities: HashMap::with_capacity_and_hasher(expected, RandomState::new()), types: BTreeSet::new() };
+            Self { nodes: Vec::with_capacity(expected), index: HashTable::with_capacity(expected), ..Self::default() };
         for entity in entities {
-            if store.entities.len() == ENTITIES_MAX {
+            if store.nodes.len() == ENTITIES_MAX {
                 return Err(EntitiesError::TooMany);
             }
             if entity.parents.len() > PARENTS_MAX {
@@ -90,38 +105,122 @@ impl Entities {
             {
                 return Err(EntitiesError::NameTooLong { entity_type: entity.uid.entity_type.clone(), bytes });
             }
-            if !store.types.contains(&entity.uid.entity_type) {
-                store.types.insert(entity.uid.entity_type.clone());
-            }
-            if let Err(double) = store.entities.try_insert(entity.uid.clone(), entity) {
-                return Err(EntitiesError::Duplicate { uid: double.value.uid });
+            store.insert(entity)?;
+        }
+        // Parents may come after their children: looked up when all are there.
+        for place in 0..store.nodes.len() {
+            let parents = store.nodes.get(place).map(|node| store.positions(&node.entity.parents));
+            if let (Some(node), Some(parents)) = (store.nodes.get_mut(place), parents) {
+                node.parents = parents;
             }
         }
+        store.gate_only = [JOB, FIELD, FIELD_CLASS]
+            .into_iter()
+            .find(|entity_type| store.nodes.iter().any(|node| *node.entity.uid.entity_type == **entity_type));
         Ok(store)
+    }
+
+    fn insert(&mut self, entity: Entity) -> Result<(), EntitiesError> {
+        let Self { nodes, index, hasher, .. } = self;
+        let at = |place: u32| usize::try_from(place).ok().and_then(|place| nodes.get(place));
+        let hash = hasher.hash_one(UidRef::from(&entity.uid));
+        let same = |place: &u32| at(*place).is_some_and(|node| node.entity.uid == entity.uid);
+        let rehash = |place: &u32| at(*place).map_or(0, |node| hasher.hash_one(UidRef::from(&node.entity.uid)));
+        match index.entry(hash, same, rehash) {
+            Entry::Occupied(_) => return Err(EntitiesError::Duplicate { uid: entity.uid }),
+            // There are at most `ENTITIES_MAX`.
+            Entry::Vacant(free) => free.insert(u32::try_from(nodes.len()).unwrap_or(NO_NODE)),
+        };
+        nodes.push(Node { entity, parents: Box::default() });
+        Ok(())
+    }
+
+    fn positions(&self, uids: &[EntityUid]) -> Box<[u32]> {
+        uids.iter().map(|uid| self.position(uid.into()).unwrap_or(NO_NODE)).collect()
     }
 
     /// The entity `uid`, if the store has it.
     pub fn entity(&self, uid: &EntityUid) -> Option<&Entity> {
-        self.entities.get(uid)
+        self.find(uid.into()).map(|(_, node)| &node.entity)
     }
 
     /// How many entities the store has.
     pub fn len(&self) -> usize {
-        self.entities.len()
+        self.nodes.len()
     }
 
     /// Whether the store has no entities.
     pub fn is_empty(&self) -> bool {
-        self.entities.is_empty()
+        self.nodes.is_empty()
     }
 
-    /// Whether the store has an entity of this type.
-    pub(crate) fn has_type(&self, entity_type: &str) -> bool {
-        self.types.contains(entity_type)
+    /// Shows `each` everything that stands above an entity; what isn't in the store itself perhaps several times. The
+    /// hierarchy may have cycles.
+    pub(crate) fn each_above<'e>(&'e self, uid: &EntityUid, walk: &mut Walk, mut each: impl FnMut(&'e EntityUid)) {
+        let Some(start) = self.position(uid.into()) else { return };
+        walk.begin(self.nodes.len());
+        walk.pass(start);
+        while let Some(node) = walk.open.pop().and_then(|place| self.node(place)) {
+            for (parent, place) in node.entity.parents.iter().zip(&node.parents) {
+                if *place == NO_NODE || walk.pass(*place) {
+                    each(parent);
+                }
+            }
+        }
     }
 
-    pub(crate) fn find(&self, uid: UidRef<'_>) -> Option<&Entity> {
-        self.entities.get(&uid)
+    /// The first of the types that the gate alone states, if an entity is of one.
+    pub(crate) fn gate_only(&self) -> Option<&'static str> {
+        self.gate_only
+    }
+
+    /// The entity with this name, and where it stands.
+    pub(crate) fn find(&self, uid: UidRef<'_>) -> Option<(u32, &Node)> {
+        let place = self.position(uid)?;
+        Some((place, self.node(place)?))
+    }
+
+    /// The entity at a position.
+    pub(crate) fn node(&self, place: u32) -> Option<&Node> {
+        self.nodes.get(usize::try_from(place).ok()?)
+    }
+
+    fn position(&self, uid: UidRef<'_>) -> Option<u32> {
+        let same = |place: &u32| self.node(*place).is_some_and(|node| UidRef::from(&node.entity.uid) == uid);
+        self.index.find(self.hasher.hash_one(uid), same).copied()
+    }
+}
+
+/// The room that walking through a store takes, used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    open: Vec<u32>,
+    /// For each entity of a store the walk that came past it last.
+    last: Vec<u32>,
+    number: u32,
+}
+
+impl Walk {
+    fn begin(&mut self, entities: usize) {
+        self.open.clear();
+        // After all numbers were used, what an old walk left could look like this one.
+        self.number = self.number.checked_add(1).unwrap_or_else(|| {
+            self.last.clear();
+            1
+        });
+        if self.last.len() < entities {
+            self.last.resize(entities, 0);
+        }
+    }
+
+    /// Whether the walk comes to this entity for the first time; it goes on from there.
+    fn pass(&mut self, place: u32) -> bool {
+        let last = usize::try_from(place).ok().and_then(|place| self.last.get_mut(place));
+        let new = last.is_some_and(|last| std::mem::replace(last, self.number) != self.number);
+        if new {
+            self.open.push(place);
+        }
+        new
     }
 }
 
@@ -199,7 +298,10 @@ mod tests {
     fn a_uid_in_parts_finds_the_entity() {
         let uid = EntityUid::new("Export::Agent", "ana");
         let store = Entities::new([Entity::new(uid.clone())]).unwrap();
-        assert_eq!(store.find(UidRef { entity_type: "Export::Agent", id: "ana" }).map(|e| &e.uid), Some(&uid));
+        assert_eq!(
+            store.find(UidRef { entity_type: "Export::Agent", id: "ana" }).map(|(_, node)| &node.entity.uid),
+            Some(&uid)
+        );
         assert!(store.find(UidRef { entity_type: "Export::Agent", id: "bob" }).is_none());
         assert!(store.find(UidRef { entity_type: "Export::Agen", id: "tana" }).is_none());
     }

@@ -67,6 +67,12 @@ pub enum EvaluateError {
         /// What it is.
         found: String,
     },
+    /// A prepared request is asked longer after it was prepared than its facts may be answered from.
+    #[error("the request was prepared more than {max_age_ms} ms ago, prepare it again")]
+    Outdated {
+        /// How old its facts may be, in milliseconds.
+        max_age_ms: u128,
+    },
 
     // A limit was met before the guest ran.
     /// The frame of one row, or of the job alone, is longer than a frame may be.

@@ -9,59 +9,100 @@ use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary::{FIELD, FIELD_CLASS};
 use hashbrown::HashMap;
 
+use crate::frame::cells::Set;
+
 /// The fields of a catalogue.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
-    fields: HashMap<Arc<str>, Field, RandomState>,
-}
-
-#[derive(Debug)]
-struct Field {
-    entity: Value,
-    /// The classes that it is in, with all classes above them.
-    classes: Arc<[Value]>,
+    /// Where each field stands in `entities`.
+    positions: HashMap<Arc<str>, u32, RandomState>,
+    /// The fields as entities, ascending.
+    entities: Vec<Value>,
+    /// All classes that a field is in, ascending.
+    classes: Vec<Value>,
+    /// For each field the classes that it is in, with all classes above them: a bit each of `classes`. Fields of one kind
+    /// share them.
+    bits: Vec<Arc<[u64]>>,
 }
 
 impl Fields {
     pub(crate) fn new(catalogue: &Catalogue) -> Self {
-        let entity_type: Arc<str> = FIELD.into();
-        let mut closures: BTreeMap<&[Arc<str>], Arc<[Value]>> = BTreeMap::new();
-        let fields = catalogue.fields.iter().map(|(name, field)| {
-            let classes = closures.entry(&field.classes).or_insert_with(|| above(&field.classes, catalogue));
-            let entity = Value::Entity(EntityUid { entity_type: entity_type.clone(), id: name.clone() });
-            (name.clone(), Field { entity, classes: classes.clone() })
-        });
-        Self { fields: fields.collect() }
+        let field_type: Arc<str> = FIELD.into();
+        let class_type: Arc<str> = FIELD_CLASS.into();
+        let entity = |entity_type: &Arc<str>, id: &Arc<str>| {
+            Value::Entity(EntityUid { entity_type: entity_type.clone(), id: id.clone() })
+        };
+        let mut closures: BTreeMap<&[Arc<str>], BTreeSet<&Arc<str>>> = BTreeMap::new();
+        for field in catalogue.fields.values() {
+            closures.entry(&field.classes).or_insert_with(|| above(&field.classes, catalogue));
+        }
+        let all: BTreeSet<&Arc<str>> = closures.values().flatten().copied().collect();
+        let numbers: BTreeMap<&Arc<str>, usize> = all.iter().copied().zip(0..).collect();
+        let bits: BTreeMap<&[Arc<str>], Arc<[u64]>> = closures
+            .iter()
+            .map(|(classes, closure)| {
+                let mut bits = vec![0; all.len().div_ceil(64)];
+                closure.iter().filter_map(|class| numbers.get(*class)).for_each(|number| mark(&mut bits, *number));
+                (*classes, bits.into())
+            })
+            .collect();
+        Self {
+            positions: catalogue.fields.keys().cloned().zip(0..).collect(),
+            // All of one type each, and sorted by id: in the order of a set.
+            entities: catalogue.fields.keys().map(|id| entity(&field_type, id)).collect(),
+            classes: all.iter().map(|id| entity(&class_type, id)).collect(),
+            bits: catalogue.fields.values().filter_map(|field| bits.get(&*field.classes).cloned()).collect(),
+        }
     }
 
-    /// The fields with these names as entities, in the same order.
+    /// Where the fields with these names stand in the catalogue, in the same order: appended to `positions`.
     ///
     /// # Errors
     ///
     /// The names that the catalogue doesn't have.
-    pub(crate) fn entities(&self, names: &[Arc<str>]) -> Result<Vec<Value>, Vec<Arc<str>>> {
-        let found: Option<Vec<Value>> =
-            names.iter().map(|name| self.fields.get(name).map(|field| field.entity.clone())).collect();
-        found.ok_or_else(|| names.iter().filter(|name| !self.fields.contains_key(*name)).cloned().collect())
+    pub(crate) fn find(&self, names: &[Arc<str>], positions: &mut Vec<u32>) -> Result<(), Vec<Arc<str>>> {
+        for name in names {
+            match self.positions.get(name) {
+                Some(position) => positions.push(*position),
+                None => {
+                    let unknown = names.iter().filter(|name| !self.positions.contains_key(*name));
+                    return Err(unknown.cloned().collect());
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// The classes of the fields with these names, with all classes above them: `context.classes`.
-    pub(crate) fn classes(&self, names: &[Arc<str>]) -> Value {
-        let mut sets: Vec<&Arc<[Value]>> =
-            names.iter().filter_map(|name| self.fields.get(name)).map(|field| &field.classes).collect();
-        // Fields of one kind share a list.
-        sets.sort_unstable_by_key(|set| set.as_ptr());
-        sets.dedup_by_key(|set| set.as_ptr());
-        match sets.as_slice() {
-            [one] => Value::Set((*one).clone()),
-            sets => Value::set(sets.iter().flat_map(|set| set.iter().cloned())),
+    /// The fields at these positions as entities: `context.fields`. `bits` is room for that.
+    pub(crate) fn set<'a>(&'a self, positions: &[u32], bits: &'a mut Vec<u64>) -> Set<'a> {
+        bits.clear();
+        bits.resize(self.entities.len().div_ceil(64), 0);
+        positions.iter().filter_map(|position| usize::try_from(*position).ok()).for_each(|number| mark(bits, number));
+        Set::Picked { from: &self.entities, bits }
+    }
+
+    /// The classes of the fields at these positions, with all classes above them: `context.classes`. `bits` is room for that.
+    pub(crate) fn classes<'a>(&'a self, positions: &[u32], bits: &'a mut Vec<u64>) -> Set<'a> {
+        bits.clear();
+        bits.resize(self.classes.len().div_ceil(64), 0);
+        for position in positions {
+            let of_field = usize::try_from(*position).ok().and_then(|position| self.bits.get(position));
+            for (all, word) in bits.iter_mut().zip(of_field.into_iter().flat_map(|bits| bits.iter())) {
+                *all |= word;
+            }
         }
+        Set::Picked { from: &self.classes, bits }
+    }
+}
+
+fn mark(bits: &mut [u64], number: usize) {
+    if let Some(word) = bits.get_mut(number / 64) {
+        *word |= 1 << (number % 64);
     }
 }
 
 /// `classes`, and all classes above them in the catalogue, which may have cycles.
-fn above(classes: &[Arc<str>], catalogue: &Catalogue) -> Arc<[Value]> {
-    let entity_type: Arc<str> = FIELD_CLASS.into();
+pub(crate) fn above<'c>(classes: &'c [Arc<str>], catalogue: &'c Catalogue) -> BTreeSet<&'c Arc<str>> {
     let mut seen: BTreeSet<&Arc<str>> = BTreeSet::new();
     let mut open: Vec<&Arc<str>> = classes.iter().collect();
     while let Some(class) = open.pop() {
@@ -69,8 +110,7 @@ fn above(classes: &[Arc<str>], catalogue: &Catalogue) -> Arc<[Value]> {
             open.extend(catalogue.classes.get(class).into_iter().flatten());
         }
     }
-    // Sorted by id, and all of one type: in the order of a set.
-    seen.into_iter().map(|id| Value::Entity(EntityUid { entity_type: entity_type.clone(), id: id.clone() })).collect()
+    seen
 }
 
 #[cfg(test)]
@@ -97,11 +137,25 @@ mod tests {
     }
 
     fn classes(names: &[&str]) -> Value {
-        Fields::new(&catalogue()).classes(&names.iter().map(|name| Arc::from(*name)).collect::<Vec<_>>())
+        let fields = Fields::new(&catalogue());
+        let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
+        let (mut positions, mut bits) = (Vec::new(), vec![u64::MAX]);
+        fields.find(&names, &mut positions).unwrap();
+        Value::Set(fields.classes(&positions, &mut bits).iter().cloned().collect())
     }
 
     fn set(ids: &[&str]) -> Value {
         Value::set(ids.iter().map(|id| Value::Entity(EntityUid::new(FIELD_CLASS, *id))))
+    }
+
+    #[test]
+    fn fields_are_a_set() {
+        let fields = Fields::new(&catalogue());
+        let mut positions = Vec::new();
+        fields.find(&["note".into(), "email".into()], &mut positions).unwrap();
+        let mut bits = Vec::new();
+        let found = Value::Set(fields.set(&positions, &mut bits).iter().cloned().collect());
+        assert_eq!(found, Value::set(["email", "note"].map(|id| Value::Entity(EntityUid::new(FIELD, id)))));
     }
 
     #[test]
@@ -114,7 +168,7 @@ mod tests {
     #[test]
     fn unknown_fields_are_named() {
         let names: Vec<Arc<str>> = ["id", "x", "email", "y"].map(Arc::from).into();
-        let unknown = Fields::new(&catalogue()).entities(&names).unwrap_err();
+        let unknown = Fields::new(&catalogue()).find(&names, &mut Vec::new()).unwrap_err();
         assert_eq!(unknown, ["x", "y"].map(Arc::from));
     }
 }

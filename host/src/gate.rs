@@ -7,8 +7,10 @@ mod clock;
 mod error;
 mod evaluate;
 mod outage;
+mod room;
 mod stated;
 mod transaction;
+mod usage;
 mod words;
 
 use std::collections::BTreeMap;
@@ -104,12 +106,15 @@ impl Gate {
                 sha256: module.sha256().into(),
                 base: position == 0,
             };
-            let words = Words::new(&info, manifest, &config)?;
+            let words = Words::new(&info, module.plan(), &config)?;
             loaded.push(Loaded { name: info.name.clone(), words, module });
             infos.push(info);
         }
         let by_name: BTreeMap<Arc<str>, Window> =
             loaded.iter().flat_map(|loaded| loaded.words.windows.clone()).collect();
+        for loaded in &mut loaded {
+            loaded.words.place_windows(&by_name);
+        }
         windows.declare(&by_name.values().copied().collect::<Vec<_>>())?;
         let inner = Inner {
             modules: loaded,
@@ -191,6 +196,17 @@ impl Gate {
     /// It always decides: what goes wrong is a denial with its [`crate::Cause`].
     pub fn evaluate(&self, job: &Job) -> Decision {
         self.inner.decide(job, &job.approvals, self.now_ms(), &*self.windows)
+    }
+
+    /// As [`Gate::evaluate`], in the room of an earlier decision, or [`Decision::empty`]: nothing of that stays, and a caller
+    /// who asks again and again allocates nothing.
+    pub fn evaluate_into(&self, job: &Job, decision: &mut Decision) {
+        self.evaluate_into_at(job, self.now_ms(), decision);
+    }
+
+    /// As [`Gate::evaluate_into`], at a time that the caller states, as [`Gate::evaluate_at`].
+    pub fn evaluate_into_at(&self, job: &Job, now_ms: i64, decision: &mut Decision) {
+        Evaluation::new(&self.inner, job, &job.approvals, now_ms).decide_into(&*self.windows, decision);
     }
 
     /// As [`Gate::evaluate`], at a time that the caller states: for replays of the past.

@@ -79,12 +79,14 @@ mod module;
 mod obligations;
 mod permit;
 mod plan;
+mod prepared;
 mod record;
 mod request;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod windows;
+mod workspace;
 
 pub use approvals::{Approval, Approvals, ApprovalsSummary, ApproverRole, JobDigest};
 pub use config::{
@@ -106,6 +108,7 @@ pub use manifest_error::ManifestError;
 pub use module::{Inspection, Module};
 pub use obligations::{ObligationKind, Obligations};
 pub use permit::{Answer, Left, Permit, PermitError};
+pub use prepared::PreparedRequest;
 pub use record::Recorder;
 pub use request::{Request, RequestDecision, Response};
 pub use trace::Exchange;

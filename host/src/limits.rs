@@ -54,6 +54,16 @@ pub(crate) const WARM_INSTANCES_MAX: usize = 16;
 /// Bytes of linear memory that a warm instance may keep between calls; one that grew larger is dropped after its call.
 pub(crate) const WARM_MEMORY_BYTES_MAX: usize = 8 << 20;
 
+/// Workspaces that a thread keeps: one for each module that one export asks; more modules make their own anew.
+pub(crate) const WORKSPACES_MAX: usize = 8;
+
+/// Bytes of a workspace that a thread keeps; one that grew larger is dropped after its export. 100,000 customers of usual
+/// shape take less.
+pub(crate) const WORKSPACE_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of the room for rows and forms that a thread keeps; one that grew larger is dropped after its job.
+pub(crate) const ROOM_BYTES_MAX: usize = 16 << 20;
+
 /// Points of one evaluation over all its calls: 256 MiB of answers. Seventy thousand customers with twelve fields have two and
 /// a half million; a million customers may have twenty fields.
 pub(crate) const POINTS_MAX: usize = 1 << 26;

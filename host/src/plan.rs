@@ -2,19 +2,26 @@
 
 use std::hash::RandomState;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use exportgate_contract::manifest::{Axis, Effect, Manifest, Read, Term};
-use exportgate_contract::value::EntityUid;
+use exportgate_contract::manifest::{Axis, Effect, Manifest, Question, Read, Term};
+use exportgate_contract::value::{EntityUid, Value};
+use exportgate_contract::vocabulary::CUSTOMER;
 use hashbrown::HashMap;
 
 use crate::entities::UidRef;
+use crate::frame::sheet::Sheet;
 use crate::frame::symbols::Constants;
 use crate::manifest_check::term_axes;
 use crate::manifest_error::ManifestError;
 
 /// Terms that the questions of a module read, added up: listing them must stay a matter of milliseconds.
 const QUESTION_TERMS_MAX: usize = 1 << 22;
+
+/// A number of the manifest as a position in a list.
+pub(crate) fn position(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
 
 /// A manifest, with what is worked out of it.
 #[derive(Debug)]
@@ -27,11 +34,15 @@ pub(crate) struct Plan {
     /// For each question the terms that its facts are made of, ascending.
     pub(crate) question_terms: Vec<Vec<u32>>,
     /// For each question whether it reads facts of rows or cells.
-    pub(crate) reads_rows: Vec<bool>,
+    reads_rows: Vec<bool>,
     /// The ids of the policies.
     pub(crate) policy_ids: Vec<Arc<str>>,
     /// Which policies forbid.
     pub(crate) forbids: Vec<bool>,
+    /// Whether a constant is a customer.
+    pub(crate) names_customers: bool,
+    /// For each question, once it is asked by itself, what it reads.
+    sheets: Vec<OnceLock<Sheet>>,
     /// Where the facts of each axis stand among all: job, row, column, cell.
     axis_facts: [Range<usize>; 4],
     /// The questions by action, which few have in common.
@@ -66,6 +77,8 @@ impl Plan {
             reads_rows: reads_rows.collect(),
             policy_ids: manifest.policies.iter().map(|policy| Arc::from(policy.id.as_str())).collect(),
             forbids: manifest.policies.iter().map(|policy| policy.effect == Effect::Forbid).collect(),
+            names_customers: manifest.symbols.iter().any(is_customer),
+            sheets: manifest.questions.iter().map(|_| OnceLock::new()).collect(),
             axis_facts: [0..job, job..row, row..column, column..cell],
             questions,
             manifest,
@@ -84,6 +97,17 @@ impl Plan {
         .clone()
     }
 
+    /// What the question at `number` reads by itself.
+    pub(crate) fn sheet(&self, number: u32) -> Option<&Sheet> {
+        Some(self.sheets.get(position(number))?.get_or_init(|| Sheet::new(self, &[number])))
+    }
+
+    /// Whether the question at `number` looks at all rows in one answer.
+    pub(crate) fn reads_all_rows(&self, number: u32) -> bool {
+        let by_row = self.manifest.questions.get(position(number)).is_some_and(varies_by_row);
+        !by_row && self.reads_rows.get(position(number)).copied().unwrap_or(true)
+    }
+
     /// The question with this action, and principal and resource of these types.
     pub(crate) fn question(&self, action: &EntityUid, principal: &str, resource: &str) -> Option<u32> {
         self.questions.get(&UidRef::from(action))?.iter().copied().find(|position| {
@@ -93,6 +117,15 @@ impl Plan {
                 .is_some_and(|question| *question.principal == *principal && *question.resource == *resource)
         })
     }
+}
+
+/// Whether a question is answered for each row.
+pub(crate) fn varies_by_row(question: &Question) -> bool {
+    matches!(question.axis, Axis::Row | Axis::Cell)
+}
+
+fn is_customer(value: &Value) -> bool {
+    matches!(value, Value::Entity(uid) if *uid.entity_type == *CUSTOMER)
 }
 
 /// For each question the terms that its facts are made of, ascending.

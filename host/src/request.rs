@@ -30,6 +30,13 @@ pub struct Response {
     pub erring: Vec<Arc<str>>,
 }
 
+impl Response {
+    /// A denial by no policy, to be filled.
+    pub fn empty() -> Self {
+        Self { decision: RequestDecision::Deny, determining: Vec::new(), erring: Vec::new() }
+    }
+}
+
 /// Cedar's decision on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestDecision {

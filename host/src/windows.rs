@@ -56,6 +56,22 @@ pub trait Windows: fmt::Debug {
         customers: &mut dyn ExactSizeIterator<Item = &str>,
         now_ms: i64,
     ) -> Result<Vec<u64>, WindowsError>;
+
+    /// As [`Windows::read_after`], into a list that is used again and again: what was in it is replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Windows::read_after`].
+    fn read_after_into(
+        &self,
+        reads: &[WindowRead],
+        customers: &mut dyn ExactSizeIterator<Item = &str>,
+        now_ms: i64,
+        counts: &mut Vec<u64>,
+    ) -> Result<(), WindowsError> {
+        *counts = self.read_after(reads, customers, now_ms)?;
+        Ok(())
+    }
 }
 
 /// Why windows couldn't be declared or read.

@@ -48,7 +48,7 @@ pub(crate) fn check(datum: Datum<'_>, ty: &Type) -> Result<(), Mismatch> {
             true
         }
         (Datum::Set(members), Type::Set(of)) => {
-            if !members.is_sorted_by(|a, b| a < b) {
+            if !members.iter().is_sorted_by(|a, b| a < b) {
                 return Err(Mismatch::new(ty.to_string(), "a Set that isn't in order"));
             }
             // Most sets are of words, and of a checked type throughout.
@@ -67,7 +67,7 @@ pub(crate) fn check(datum: Datum<'_>, ty: &Type) -> Result<(), Mismatch> {
                     None => {}
                 }
             }
-            if let Some((name, value)) = attributes.iter().find(|(name, _)| !types.contains_key(&**name)) {
+            if let Some((name, value)) = attributes.iter().find(|(name, _)| !types.contains_key(&***name)) {
                 return Err(Mismatch::new("no such attribute", value.kind()).within(&format!(".{name}")));
             }
             true
@@ -88,7 +88,7 @@ pub(crate) fn describe(datum: Datum<'_>) -> String {
         Datum::Duration(_) => "duration".to_owned(),
         Datum::String(_) => "String".to_owned(),
         Datum::Ip(_) => "ipaddr".to_owned(),
-        Datum::Set(members) => match members.first() {
+        Datum::Set(members) => match members.iter().next() {
             None => "an empty Set".to_owned(),
             Some(member) => format!("a Set of {}", kind(member)),
         },

@@ -8,7 +8,8 @@ use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;
 use hashbrown::HashTable;
 
-use crate::frame::cells::Datum;
+use crate::entities::UidRef;
+use crate::frame::cells::{Datum, Set};
 
 /// The constants of a manifest, looked up before anything else; made once, when a module is loaded.
 #[derive(Debug)]
@@ -42,25 +43,68 @@ fn symbol_at(symbols: &[Value], symbol: u32) -> Option<Datum<'_>> {
 pub(crate) struct Symbols<'a> {
     constants: &'a Constants,
     manifest: &'a [Value],
+    room: Room<'a>,
+}
+
+/// The room that symbols take, used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Room<'a> {
     table: HashTable<u32>,
     /// The values of the symbols that aren't constants.
     entries: Vec<Datum<'a>>,
     /// Where the payload of each symbol begins in `payloads`, plus one; 0 for none, and past its end.
     directory: Vec<usize>,
     payloads: Vec<u64>,
+    /// Payloads being made, the inner ones last.
+    draft: Vec<u64>,
+}
+
+impl Room<'_> {
+    /// The same room for other values.
+    pub(crate) fn again<'b>(self) -> Room<'b> {
+        let Self { table, entries, directory, payloads, draft } = self;
+        Room { table, entries: super::recycle(entries), directory, payloads, draft }
+    }
+
+    /// How many bytes it takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let words = self.directory.capacity().saturating_add(self.payloads.capacity());
+        let entries = self.entries.capacity().saturating_mul(size_of::<Datum<'_>>());
+        words.saturating_mul(8).saturating_add(entries).saturating_add(self.table.capacity().saturating_mul(5))
+    }
 }
 
 impl<'a> Symbols<'a> {
     /// The symbols of a frame that has only constants yet.
-    pub(crate) fn new(constants: &'a Constants, manifest: &'a [Value]) -> Self {
-        Self {
-            constants,
-            manifest,
-            table: HashTable::new(),
-            entries: Vec::new(),
-            directory: Vec::new(),
-            payloads: Vec::new(),
-        }
+    pub(crate) fn new(constants: &'a Constants, manifest: &'a [Value], mut room: Room<'a>) -> Self {
+        room.table.clear();
+        room.entries.clear();
+        room.directory.clear();
+        room.payloads.clear();
+        room.draft.clear();
+        Self { constants, manifest, room }
+    }
+
+    /// Begins anew, with constants only.
+    pub(crate) fn clear(&mut self) {
+        let room = std::mem::take(&mut self.room);
+        *self = Self::new(self.constants, self.manifest, room);
+    }
+
+    /// The room, for other symbols.
+    pub(crate) fn into_room(self) -> Room<'a> {
+        self.room
+    }
+
+    /// The constant that this entity is, if it is one.
+    pub(crate) fn constant(&self, uid: UidRef<'a>) -> Option<u32> {
+        let datum = Datum::Entity(uid);
+        self.find_constant(datum, hash(&self.constants.hasher, datum))
+    }
+
+    fn find_constant(&self, datum: Datum<'_>, hash: u64) -> Option<u32> {
+        let is = |known: &u32| symbol_at(self.manifest, *known).is_some_and(|known| same(known, datum));
+        self.constants.table.find(hash, is).copied()
     }
 
     /// The word that stands for a value: the value itself, or its symbol.
@@ -78,116 +122,124 @@ impl<'a> Symbols<'a> {
 
     fn symbol(&mut self, datum: Datum<'a>) -> u32 {
         let hash_value = hash(&self.constants.hasher, datum);
-        let manifest = self.manifest;
-        let constant = self
-            .constants
-            .table
-            .find(hash_value, |known| symbol_at(manifest, *known).is_some_and(|known| same(known, datum)));
-        if let Some(symbol) = constant {
-            return *symbol;
+        if let Some(symbol) = self.find_constant(datum, hash_value) {
+            return symbol;
         }
-        let (first, entries) = (self.constants.count, &mut self.entries);
+        let Room { table, entries, .. } = &mut self.room;
+        let first = self.constants.count;
         let entry_at = |entries: &[Datum<'a>], symbol: u32| {
             usize::try_from(symbol - first).ok().and_then(|position| entries.get(position).copied())
         };
-        let known =
-            self.table.find(hash_value, |known| entry_at(entries, *known).is_some_and(|known| same(known, datum)));
-        if let Some(symbol) = known {
+        let is = |known: &u32| entry_at(entries, *known).is_some_and(|known| same(known, datum));
+        if let Some(symbol) = table.find(hash_value, is) {
             return *symbol;
         }
         // A frame has fewer words than a u32 has numbers, and each symbol takes at least one.
         let symbol = first.saturating_add(u32::try_from(entries.len()).unwrap_or(u32::MAX));
         entries.push(datum);
         let hasher = &self.constants.hasher;
-        self.table.insert_unique(hash_value, symbol, |known| {
+        table.insert_unique(hash_value, symbol, |known| {
             entry_at(entries, *known).map_or(0, |known| hash(hasher, known))
         });
         symbol
     }
 
-    /// Gives the value a payload, and every set and record within it. `ty` is its type, and fits.
-    pub(crate) fn add_payload(&mut self, datum: Datum<'a>, ty: &Type) {
+    /// The word that stands for a value with a payload, which every set and record within it has too. `ty` is its type,
+    /// and fits.
+    pub(crate) fn word_with_payload(&mut self, datum: Datum<'a>, ty: &Type) -> u64 {
         if !matches!(datum, Datum::String(_) | Datum::Ip(_) | Datum::Set(_) | Datum::Record(_)) {
+            return self.word(datum);
+        }
+        let symbol = self.symbol(datum);
+        self.add_payload(usize::try_from(symbol).unwrap_or(usize::MAX), datum, ty);
+        u64::from(symbol)
+    }
+
+    /// Gives the value with the symbol at `position` a payload.
+    fn add_payload(&mut self, position: usize, datum: Datum<'a>, ty: &Type) {
+        if self.room.directory.get(position).is_some_and(|place| *place != 0) {
             return;
         }
-        let position = usize::try_from(self.symbol(datum)).unwrap_or(usize::MAX);
-        if self.directory.get(position).is_some_and(|place| *place != 0) {
-            return;
-        }
-        // Built apart: the payloads of what lies within come first.
-        let payload = match (datum, ty) {
-            (Datum::String(text), _) => string_payload(text),
+        // Written apart: the payloads of what lies within come first.
+        let draft = self.room.draft.len();
+        match (datum, ty) {
+            (Datum::String(text), _) => {
+                self.room.draft.extend([PAYLOAD_STRING, widen(text.len())]);
+                self.room.draft.extend(text_words(text));
+            }
             (Datum::Ip(ip), _) => {
                 let (high, low) = (ip.address >> 64, ip.address & u128::from(u64::MAX));
                 let half = |bits: u128| u64::try_from(bits).unwrap_or(u64::MAX);
-                vec![PAYLOAD_IP, if ip.v6 { 6 } else { 4 }, u64::from(ip.prefix), half(high), half(low)]
+                let version = if ip.v6 { 6 } else { 4 };
+                self.room.draft.extend([PAYLOAD_IP, version, u64::from(ip.prefix), half(high), half(low)]);
             }
-            (Datum::Set(members), Type::Set(of)) => self.set_payload(members, of),
+            (Datum::Set(members), Type::Set(of)) => self.draft_set(members, of),
             (Datum::Record(attributes), Type::Record(types)) => {
-                let mut fields: Vec<[u64; 3]> = Vec::with_capacity(attributes.len());
-                for (name, value) in attributes {
+                self.room.draft.extend([PAYLOAD_RECORD, widen(attributes.len())]);
+                for (name, value) in attributes.iter() {
                     let Some(attribute) = types.get(name) else { continue };
-                    self.add_composite(value.into(), &attribute.ty);
                     let composite = u64::from(attribute.ty.is_composite());
-                    fields.push([self.word(Datum::String(name)), composite, self.word(value.into())]);
+                    let words = [self.word(Datum::String(name)), composite, self.member(value.into(), &attribute.ty)];
+                    self.room.draft.extend(words);
                 }
-                fields.sort_unstable();
-                [PAYLOAD_RECORD, widen(fields.len())].into_iter().chain(fields.into_iter().flatten()).collect()
+                let fields = self.room.draft.get_mut(draft.saturating_add(2)..).unwrap_or_default();
+                fields.as_chunks_mut::<3>().0.sort_unstable();
             }
             _ => return,
-        };
-        if self.directory.len() <= position {
-            self.directory.resize(position.saturating_add(1), 0);
         }
-        if let Some(place) = self.directory.get_mut(position) {
-            *place = self.payloads.len() + 1;
+        let Room { directory, payloads, draft: drafts, .. } = &mut self.room;
+        if directory.len() <= position {
+            directory.resize(position.saturating_add(1), 0);
         }
-        self.payloads.extend(payload);
+        if let Some(place) = directory.get_mut(position) {
+            *place = payloads.len() + 1;
+        }
+        payloads.extend_from_slice(drafts.get(draft..).unwrap_or_default());
+        drafts.truncate(draft);
     }
 
-    fn set_payload(&mut self, members: &'a [Value], of: &Type) -> Vec<u64> {
-        for member in members {
-            self.add_composite(member.into(), of);
-        }
-        let mut words: Vec<u64> = members.iter().map(|member| self.word(member.into())).collect();
-        words.sort_unstable_by_key(|word| word.cast_signed());
+    fn draft_set(&mut self, members: Set<'a>, of: &Type) {
         let tag = if of.is_composite() { PAYLOAD_SET_OF_COMPOSITES } else { PAYLOAD_SET };
-        [tag, widen(words.len())].into_iter().chain(words).collect()
+        self.room.draft.extend([tag, widen(members.len())]);
+        let first = self.room.draft.len();
+        for member in members.iter() {
+            let word = self.member(member.into(), of);
+            self.room.draft.push(word);
+        }
+        let words = self.room.draft.get_mut(first..).unwrap_or_default();
+        words.sort_unstable_by_key(|word| word.cast_signed());
     }
 
-    /// The payload of a set or record within another; strings and addresses within have none.
-    fn add_composite(&mut self, datum: Datum<'a>, ty: &Type) {
-        if ty.is_composite() {
-            self.add_payload(datum, ty);
-        }
+    /// The word of what lies within a set or record: sets and records there have payloads too, strings and addresses none.
+    fn member(&mut self, datum: Datum<'a>, ty: &Type) -> u64 {
+        if ty.is_composite() { self.word_with_payload(datum, ty) } else { self.word(datum) }
     }
 
     /// How many symbols there are, constants included.
     pub(crate) fn count(&self) -> usize {
-        usize::try_from(self.constants.count).unwrap_or(usize::MAX).saturating_add(self.entries.len())
+        usize::try_from(self.constants.count).unwrap_or(usize::MAX).saturating_add(self.room.entries.len())
     }
 
     /// How many words the payloads take, without their directory.
     pub(crate) fn payload_words(&self) -> usize {
-        self.payloads.len()
+        self.room.payloads.len()
     }
 
     /// Writes the directory and the payloads to the end of `frame`.
     pub(crate) fn write(&self, frame: &mut Vec<u64>) {
         let first = frame.len() + self.count();
-        let places = self.directory.iter().copied().chain(std::iter::repeat(0)).take(self.count());
+        let places = self.room.directory.iter().copied().chain(std::iter::repeat(0)).take(self.count());
         frame.extend(places.map(|place| if place == 0 { 0 } else { widen(first + place - 1) }));
-        frame.extend_from_slice(&self.payloads);
+        frame.extend_from_slice(&self.room.payloads);
     }
 }
 
-fn string_payload(text: &str) -> Vec<u64> {
-    let words = text.as_bytes().chunks(8).map(|chunk| {
+fn text_words(text: &str) -> impl Iterator<Item = u64> {
+    text.as_bytes().chunks(8).map(|chunk| {
         let mut bytes = [0; 8];
         bytes.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
         u64::from_le_bytes(bytes)
-    });
-    [PAYLOAD_STRING, widen(text.len())].into_iter().chain(words).collect()
+    })
 }
 
 fn widen(count: usize) -> u64 {
@@ -205,8 +257,13 @@ fn hash(hasher: &RandomState, datum: Datum<'_>) -> u64 {
             uid.id.hash(&mut state);
         }
         Datum::Ip(ip) => ip.hash(&mut state),
-        Datum::Set(members) => members.hash(&mut state),
-        Datum::Record(attributes) => attributes.hash(&mut state),
+        Datum::Set(members) => members.iter().for_each(|member| member.hash(&mut state)),
+        Datum::Record(attributes) => {
+            for (name, value) in attributes.iter() {
+                name.hash(&mut state);
+                value.hash(&mut state);
+            }
+        }
         Datum::Bool(truth) => truth.hash(&mut state),
         Datum::Long(number) | Datum::Decimal(number) | Datum::Datetime(number) | Datum::Duration(number) => {
             number.hash(&mut state);
@@ -221,8 +278,8 @@ fn same(left: Datum<'_>, right: Datum<'_>) -> bool {
         (Datum::String(left), Datum::String(right)) => left == right,
         (Datum::Entity(left), Datum::Entity(right)) => left == right,
         (Datum::Ip(left), Datum::Ip(right)) => left == right,
-        (Datum::Set(left), Datum::Set(right)) => left == right,
-        (Datum::Record(left), Datum::Record(right)) => left == right,
+        (Datum::Set(left), Datum::Set(right)) => left.iter().eq(right.iter()),
+        (Datum::Record(left), Datum::Record(right)) => left.len() == right.len() && left.iter().eq(right.iter()),
         _ => false,
     }
 }

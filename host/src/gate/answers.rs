@@ -1,162 +1,168 @@
 //! Reads what a module answered to the questions of an export: verdict, rows, forms, and the policies behind them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use exportgate_contract::manifest::{Axis, Effect, Manifest};
+use exportgate_contract::manifest::{Axis, Effect, Question};
 use exportgate_contract::vocabulary::REVEAL;
 
+use super::room::{ModuleRoom, Uses};
 use super::words::Words;
 use crate::answer::{Answers, Outcome};
+use crate::ask::Session;
 use crate::decision::{Asked, Form, Forms, PolicyUse, Rows};
 use crate::error::EvaluateError;
-use crate::plan::Plan;
-use crate::request::RequestDecision;
+use crate::frame::classes::Classes;
+use crate::plan::{Plan, position};
 
 /// The forms that the reveal actions give, in their order.
 const FORMS: [Form; REVEAL.len()] = [Form::Plain, Form::Partial, Form::Token];
 
 /// The answers of one call to one module, with what is needed to read them.
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     plan: &'a Plan,
     words: &'a Words,
     answers: &'a Answers,
+    /// Which rows share an answer.
+    classes: &'a Classes,
     /// The questions asked, ascending: the order of the answers.
     asked: &'a [u32],
-    /// For each outcome whether it allows.
-    allows: Vec<bool>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(plan: &'a Plan, words: &'a Words, asked: &'a [u32], answers: &'a Answers) -> Self {
-        let allows = answers.outcomes.iter().map(|outcome| outcome.decide(plan) == RequestDecision::Allow).collect();
-        Self { plan, words, answers, asked, allows }
-    }
-
-    fn manifest(&self) -> &'a Manifest {
-        &self.plan.manifest
+    /// What `session` was answered to `asked`.
+    pub(super) fn new(plan: &'a Plan, words: &'a Words, asked: &'a [u32], session: &'a Session<'_>) -> Self {
+        Self { plan, words, answers: session.answers(), classes: session.classes(), asked }
     }
 
     /// The outcomes of a question at its points; none when it wasn't asked.
     fn points(&self, question: u32) -> Option<Points<'a>> {
         let place = self.asked.binary_search(&question).ok()?;
-        let question = self.manifest().questions.get(usize::try_from(question).ok()?)?;
-        Some(Points { axis: question.axis, outcomes: self.answers.points.get(place)? })
-    }
-
-    fn allows(&self, outcome: u32) -> bool {
-        // INVARIANT: every point names an outcome. What doesn't is no allowance.
-        usize::try_from(outcome).ok().and_then(|outcome| self.allows.get(outcome)).copied().unwrap_or(false)
-    }
-
-    fn outcome(&self, outcome: u32) -> Option<&'a Outcome> {
-        self.answers.outcomes.get(usize::try_from(outcome).ok()?)
+        let question: &Question = self.plan.manifest.questions.get(position(question))?;
+        Some(Points { axis: question.axis, outcomes: self.answers.points(place)? })
     }
 
     /// The outcome of the question whether the job may leave; none when the module doesn't answer it.
-    pub(super) fn export(&self) -> Result<Option<(&'a Outcome, bool)>, EvaluateError> {
+    pub(super) fn export(&self) -> Result<Option<(Outcome<'a>, bool)>, EvaluateError> {
         let Some(question) = self.words.export else { return Ok(None) };
         let outcome = self.points(question).and_then(|points| points.outcomes.first().copied());
-        let found = outcome.and_then(|outcome| Some((self.outcome(outcome)?, self.allows(outcome))));
+        let found = outcome.and_then(|outcome| Some((self.answers.outcome(outcome)?, self.answers.allows(outcome))));
         found.map(Some).ok_or_else(|| EvaluateError::Internal { message: "`export` has no answer".to_owned() })
     }
 
     /// For how many of the `rows` customers each tally is allowed.
-    pub(super) fn tallies(&self, rows: usize) -> Vec<(Arc<str>, u64)> {
-        let counted = self.words.tallies.iter().map(|(name, question)| {
-            let count = self.points(*question).map_or(0, |points| match points.axis {
-                Axis::Row | Axis::Cell | Axis::Column => {
-                    points.outcomes.iter().filter(|outcome| self.allows(**outcome)).count()
-                }
-                Axis::Job => points.outcomes.first().filter(|outcome| self.allows(**outcome)).map_or(0, |_| rows),
-            });
-            (name.clone(), u64::try_from(count).unwrap_or(u64::MAX))
-        });
-        counted.collect()
+    pub(super) fn tallies(&self, rows: usize, counts: &mut Vec<u64>) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        counts.clear();
+        counts.extend(self.words.tallies.iter().map(|(_, question)| {
+            let Some(points) = self.points(*question) else { return 0 };
+            let allowed = points.outcomes.iter().enumerate().filter(|(_, outcome)| self.answers.allows(**outcome));
+            match points.axis {
+                Axis::Row => allowed.map(|(class, _)| self.classes.count(class)).fold(0, u64::saturating_add),
+                Axis::Job => allowed.map(|_| rows).next().unwrap_or(0),
+                Axis::Column | Axis::Cell => u64::try_from(allowed.count()).unwrap_or(u64::MAX),
+            }
+        }));
     }
 
     /// The policies that erred in any answer, by question.
-    pub(super) fn erring(&self) -> Vec<PolicyUse> {
-        let mut erring = Vec::new();
-        if self.answers.outcomes.iter().all(|outcome| outcome.erring.is_empty()) {
-            return erring;
+    pub(super) fn erring(&self, columns: usize, room: &mut ModuleRoom, erring: &mut Vec<PolicyUse>) {
+        if !self.answers.erred() {
+            return;
         }
-        for (asked, question) in self.words.asked(self.asked) {
+        let mut counts = Vec::new();
+        for (asked, question) in self.words.asked() {
             let Some(points) = self.points(question) else { continue };
-            let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-            for (outcome, count) in points.count(self.answers.outcomes.len()) {
-                for policy in self.outcome(outcome).map_or(&[][..], |outcome| &outcome.erring) {
-                    let total = counts.entry(*policy).or_default();
-                    *total = total.saturating_add(count);
-                }
+            self.count(points, columns, &mut counts);
+            room.policies.clear();
+            for (outcome, count) in standing(&counts) {
+                let policies = self.answers.outcome(outcome).map_or(&[][..], |outcome| outcome.erring);
+                room.policies.extend(policies.iter().map(|policy| (*policy, count)));
             }
-            self.add_uses(&asked, counts, &mut erring);
+            self.each_use(&mut room.policies, |policy, points| {
+                erring.push(PolicyUse { policy: policy.clone(), asked: asked.clone(), points });
+            });
         }
-        erring
     }
 
-    /// Which rows leave; none when the module doesn't say.
-    pub(super) fn rows(&self) -> Option<Rows> {
-        let points = self.points(self.words.include?)?;
-        Some(match points.axis {
-            Axis::Job => Rows::Uniform(points.outcomes.first().is_some_and(|outcome| self.allows(*outcome))),
-            Axis::Row | Axis::Column | Axis::Cell => {
-                Rows::Each(points.outcomes.iter().map(|outcome| self.allows(*outcome)).collect())
+    /// Which rows leave; false when the module doesn't say.
+    pub(super) fn rows(&self, rows: &mut Rows) -> bool {
+        let Some(points) = self.words.include.and_then(|question| self.points(question)) else { return false };
+        match (points.axis, self.classes.of_rows()) {
+            (Axis::Job, _) => rows.all(points.outcomes.first().is_some_and(|outcome| self.answers.allows(*outcome))),
+            (Axis::Row | Axis::Column | Axis::Cell, None) => {
+                rows.each(points.outcomes.iter().map(|outcome| self.answers.allows(*outcome)));
             }
-        })
+            (Axis::Row | Axis::Column | Axis::Cell, Some(classes)) => rows.each(classes.iter().map(|class| {
+                points.outcomes.get(position(*class)).is_some_and(|outcome| self.answers.allows(*outcome))
+            })),
+        }
+        true
     }
 
     /// The policies behind the rows: how often each determined one.
-    pub(super) fn row_uses(&self, uses: &mut Vec<PolicyUse>) {
+    pub(super) fn row_uses(&self, room: &mut ModuleRoom, uses: &mut Uses<'_>) {
         let Some(points) = self.words.include.and_then(|question| self.points(question)) else { return };
-        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-        for (outcome, count) in points.count(self.answers.outcomes.len()) {
-            self.add_determining(outcome, count, &mut counts);
-        }
-        self.add_uses(&Asked::Include, counts, uses);
+        let ModuleRoom { outcomes: [counts, ..], policies, .. } = room;
+        // Questions about customers have no columns.
+        self.count(points, 1, counts);
+        self.add_uses(&Asked::Include, counts, policies, uses);
     }
 
-    /// In which form each field leaves, for `columns` fields and the rows of `rows`; none when the module doesn't say. Adds
-    /// the policies behind the forms to `uses`: of each field (of each customer that leaves) those that denied the more
-    /// revealing forms, and those that allowed the one it gets.
+    /// In which form each field leaves, for `columns` fields and the rows of `room`, or all; false when the module doesn't
+    /// say. Adds the policies behind the forms to `uses`: of each field (of each customer that leaves) those that denied
+    /// the more revealing forms, and those that allowed the one it gets.
     pub(super) fn forms(
         &self,
-        rows: &Rows,
+        restricted: bool,
         row_count: usize,
         columns: usize,
-        uses: &mut Vec<PolicyUse>,
-    ) -> Option<Forms> {
+        room: &mut ModuleRoom,
+        uses: &mut Uses<'_>,
+    ) -> bool {
         let questions = self.words.reveal.map(|question| question.and_then(|question| self.points(question)));
         if questions.iter().all(Option::is_none) {
-            return None;
+            return false;
         }
-        let outcomes = self.answers.outcomes.len();
-        let mut used = [vec![0_u64; outcomes], vec![0_u64; outcomes], vec![0_u64; outcomes]];
+        let ModuleRoom { rows, forms, outcomes: used, policies, .. } = room;
+        for counts in used.iter_mut() {
+            counts.clear();
+            counts.resize(self.answers.outcomes(), 0);
+        }
         let by_row = questions.iter().flatten().any(|points| matches!(points.axis, Axis::Row | Axis::Cell));
-        let forms = if by_row {
-            let mut cells = Vec::with_capacity(row_count.saturating_mul(columns));
-            for row in 0..row_count {
-                let leaves = rows.includes(row);
-                for column in 0..columns {
-                    cells.push(if leaves {
-                        self.form(&questions, row, column, columns, &mut used)
-                    } else {
-                        Form::Suppressed
-                    });
-                }
-            }
-            Forms::Cells { columns, cells }
+        if by_row {
+            self.forms_by_row(&questions, restricted.then_some(&*rows), row_count, columns, used, forms);
         } else {
-            Forms::Columns((0..columns).map(|column| self.form(&questions, 0, column, columns, &mut used)).collect())
-        };
-        for (form, used) in FORMS.into_iter().zip(used) {
-            let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-            for (outcome, count) in (0_u32..).zip(used).filter(|(_, count)| *count > 0) {
-                self.add_determining(outcome, count, &mut counts);
-            }
-            self.add_uses(&Asked::Reveal(form), counts, uses);
+            forms.columns((0..columns).map(|column| self.form(&questions, 0, column, columns, 1, used)));
         }
-        Some(forms)
+        for (form, counts) in FORMS.into_iter().zip(used) {
+            self.add_uses(&Asked::Reveal(form), counts, policies, uses);
+        }
+        true
+    }
+
+    /// Rows that share an answer share a line of forms.
+    fn forms_by_row(
+        &self,
+        questions: &[Option<Points<'_>>; FORMS.len()],
+        rows: Option<&Rows>,
+        row_count: usize,
+        columns: usize,
+        used: &mut [Vec<u64>; FORMS.len()],
+        forms: &mut Forms,
+    ) {
+        let representatives = self.classes.representatives();
+        let lines = representatives.map_or(row_count, <[u32]>::len);
+        let cells = (0..lines).flat_map(|line| (0..columns).map(move |column| (line, column)));
+        let cells = cells.map(|(line, column)| {
+            let row = representatives.and_then(|rows| rows.get(line)).map_or(line, |row| position(*row));
+            if rows.is_none_or(|rows| rows.includes(row)) {
+                self.form(questions, line, column, columns, self.classes.count(line), used)
+            } else {
+                Form::Suppressed
+            }
+        });
+        forms.rows(columns, cells, self.classes.of_rows());
     }
 
     /// The form of one field of one customer: the most revealing that is allowed. A form that the module has no question for
@@ -167,15 +173,16 @@ impl<'a> Reader<'a> {
         row: usize,
         column: usize,
         columns: usize,
+        times: u64,
         used: &mut [Vec<u64>; FORMS.len()],
     ) -> Form {
         for ((form, points), used) in FORMS.into_iter().zip(questions).zip(used) {
             let Some(points) = points else { return form };
             let Some(outcome) = points.at(row, column, columns) else { return Form::Suppressed };
-            if let Some(count) = usize::try_from(outcome).ok().and_then(|outcome| used.get_mut(outcome)) {
-                *count = count.saturating_add(1);
+            if let Some(count) = used.get_mut(position(outcome)) {
+                *count = count.saturating_add(times);
             }
-            if self.allows(outcome) {
+            if self.answers.allows(outcome) {
                 return form;
             }
         }
@@ -183,35 +190,62 @@ impl<'a> Reader<'a> {
     }
 
     /// The policies that determined the verdict on the job.
-    pub(super) fn export_uses(&self, outcome: &Outcome, uses: &mut Vec<PolicyUse>) {
-        let counts = outcome.determining(self.plan).into_iter().map(|policy| (policy, 1)).collect();
-        self.add_uses(&Asked::Export, counts, uses);
-    }
-
-    /// Whether a forbid held.
-    pub(super) fn is_forbidden(&self, outcome: &Outcome) -> bool {
-        outcome.satisfied.iter().any(|policy| {
-            let policy = usize::try_from(*policy).ok().and_then(|policy| self.words.policies.get(policy));
-            policy.is_none_or(|policy| policy.effect == Effect::Forbid)
-        })
-    }
-
-    fn add_determining(&self, outcome: u32, count: u64, counts: &mut BTreeMap<u32, u64>) {
-        let Some(outcome) = self.outcome(outcome) else { return };
+    pub(super) fn export_uses(&self, outcome: Outcome<'_>, uses: &mut Uses<'_>) {
         for policy in outcome.determining(self.plan) {
-            let total = counts.entry(policy).or_default();
-            *total = total.saturating_add(count);
-        }
-    }
-
-    fn add_uses(&self, asked: &Asked, counts: BTreeMap<u32, u64>, uses: &mut Vec<PolicyUse>) {
-        for (policy, points) in counts {
-            let policy = usize::try_from(policy).ok().and_then(|policy| self.words.policies.get(policy));
-            if let Some(policy) = policy {
-                uses.push(PolicyUse { policy: policy.clone(), asked: asked.clone(), points });
+            if let Some(policy) = self.words.policies.get(position(policy)) {
+                uses.push(policy, &Asked::Export, 1);
             }
         }
     }
+
+    /// Whether a forbid held.
+    pub(super) fn is_forbidden(&self, outcome: Outcome<'_>) -> bool {
+        outcome.satisfied.iter().any(|policy| {
+            self.words.policies.get(position(*policy)).is_none_or(|policy| policy.effect == Effect::Forbid)
+        })
+    }
+
+    /// How often each outcome stands at a point of a question about rows, columns or both.
+    fn count(&self, points: Points<'_>, columns: usize, counts: &mut Vec<u64>) {
+        counts.clear();
+        counts.resize(self.answers.outcomes(), 0);
+        for (point, outcome) in points.outcomes.iter().enumerate() {
+            let times = match points.axis {
+                Axis::Job | Axis::Column => 1,
+                Axis::Row => self.classes.count(point),
+                Axis::Cell => self.classes.count(point.checked_div(columns).unwrap_or(0)),
+            };
+            if let Some(count) = counts.get_mut(position(*outcome)) {
+                *count = count.saturating_add(times);
+            }
+        }
+    }
+
+    fn add_uses(&self, asked: &Asked, counts: &[u64], policies: &mut Vec<(u32, u64)>, uses: &mut Uses<'_>) {
+        policies.clear();
+        for (outcome, count) in standing(counts) {
+            let Some(outcome) = self.answers.outcome(outcome) else { continue };
+            policies.extend(outcome.determining(self.plan).map(|policy| (policy, count)));
+        }
+        self.each_use(policies, |policy, points| uses.push(policy, asked, points));
+    }
+
+    /// Calls `each` with each of `policies` once, ascending, with its points added up.
+    fn each_use(&self, policies: &mut [(u32, u64)], mut each: impl FnMut(&Arc<crate::decision::PolicyInfo>, u64)) {
+        policies.sort_unstable();
+        for same in policies.chunk_by(|(a, _), (b, _)| a == b) {
+            let points = same.iter().fold(0_u64, |sum, (_, points)| sum.saturating_add(*points));
+            let policy = same.first().and_then(|(policy, _)| self.words.policies.get(position(*policy)));
+            if let Some(policy) = policy {
+                each(policy, points);
+            }
+        }
+    }
+}
+
+/// The outcomes that stand at a point, with how often they do.
+fn standing(counts: &[u64]) -> impl Iterator<Item = (u32, u64)> {
+    (0_u32..).zip(counts.iter().copied()).filter(|(_, count)| *count > 0)
 }
 
 /// The outcomes of one question at its points.
@@ -231,16 +265,5 @@ impl Points<'_> {
             Axis::Cell => row.checked_mul(columns)?.checked_add(column)?,
         };
         self.outcomes.get(point).copied()
-    }
-
-    /// How often each of the `outcomes` stands at a point; only those that do.
-    fn count(&self, outcomes: usize) -> impl Iterator<Item = (u32, u64)> {
-        let mut counts = vec![0_u64; outcomes];
-        for outcome in self.outcomes {
-            if let Some(count) = usize::try_from(*outcome).ok().and_then(|outcome| counts.get_mut(outcome)) {
-                *count = count.saturating_add(1);
-            }
-        }
-        (0_u32..).zip(counts).filter(|(_, count)| *count > 0)
     }
 }

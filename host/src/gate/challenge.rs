@@ -44,37 +44,38 @@ fn would_allow(job: &Job, asked: &mut [Asking<'_>], remedies: &[Remedy]) -> bool
 
 impl Asking<'_> {
     fn would_allow(&mut self, job: &Job, remedies: &[Remedy]) -> Result<bool, EvaluateError> {
-        let words = &self.loaded.words;
-        let Some(export) = words.export else { return Ok(true) };
-        let facts = self.stated.facts();
-        for remedy in remedies {
-            self.stated.assume(*remedy);
+        if self.loaded.words.export.is_none() {
+            return Ok(true);
         }
-        let answer = self.ask_assumed(job, export, remedies);
-        self.stated.restore(&facts);
+        let approvals = self.room.approvals.clone();
+        for remedy in remedies {
+            self.stated.assume(*remedy, &mut self.room);
+        }
+        let answer = self.ask_assumed(job, remedies);
+        self.stated.restore(&approvals, &mut self.room);
         answer
     }
 
-    fn ask_assumed(&mut self, job: &Job, export: u32, remedies: &[Remedy]) -> Result<bool, EvaluateError> {
+    fn ask_assumed(&mut self, job: &Job, remedies: &[Remedy]) -> Result<bool, EvaluateError> {
         let words = &self.loaded.words;
         // A tally may read what a remedy changes; then it is counted again, and after that as it was.
         let recount = remedies.iter().any(|remedy| words.tallied_remedies.contains(remedy));
-        let counted = self.stated.tallies();
-        if recount {
-            let (_, erring) = self.tally(job)?;
-            if !erring.is_empty() {
-                self.stated.restore_tallies(counted);
-                return Ok(false);
-            }
+        let counted = recount.then(|| self.room.tallied.clone());
+        let answer = if recount && !self.tally(job)?.is_empty() { Ok(false) } else { self.ask_verdict() };
+        if let Some(counted) = counted {
+            self.room.tallied = counted;
+            self.stated.set_tallies(words, &mut self.room);
         }
-        let asked = [export];
-        let answers = {
-            let inputs = self.stated.inputs(words, job);
-            self.session.ask(&asked, &inputs)
-        };
-        self.stated.restore_tallies(counted);
-        let answers = answers?;
-        let reader = Reader::new(self.loaded.module.plan(), words, &asked, &answers);
+        answer
+    }
+
+    /// Whether the module lets the job leave as things are stated now.
+    fn ask_verdict(&mut self) -> Result<bool, EvaluateError> {
+        let Self { loaded, session, stated, room, .. } = self;
+        let words = &loaded.words;
+        let asked = words.export.as_slice();
+        stated.with_inputs(words, room, |inputs| session.ask(&words.export_sheet, asked, inputs))?;
+        let reader = Reader::new(loaded.module.plan(), words, asked, session);
         Ok(reader.export()?.is_some_and(|(outcome, allowed)| allowed && outcome.erring.is_empty()))
     }
 }

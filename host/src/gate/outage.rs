@@ -19,8 +19,8 @@ use exportgate_contract::value::EntityUid;
 use exportgate_contract::vocabulary::Window;
 use exportgate_ledger::{self as ledger, End, LedgerError, On, Reservation, StoreError, Subject};
 
-use super::evaluate::subjects_of;
 use super::transaction::{Asked, Ledgered, content};
+use super::usage::subjects_of;
 use super::{Gate, Inner};
 use crate::approvals::Approvals;
 use crate::decision::{Asked as Question, Decision};

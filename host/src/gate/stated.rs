@@ -6,126 +6,125 @@ use std::sync::Arc;
 use exportgate_contract::manifest::Manifest;
 use exportgate_contract::obligation::{Assumed, Remedy};
 use exportgate_contract::value::{EntityUid, Value};
-use exportgate_contract::vocabulary::{APPROVALS, ENV, JOB, JOB_REQUESTER};
+use exportgate_contract::vocabulary::{APPROVALS, ENV, FIELD, JOB};
 
+use super::room::{ModuleRoom, UsageRoom, refill};
 use super::words::{Given, Words};
 use crate::approvals::Approvals;
-use crate::entities::Entity;
-use crate::inputs::{Inputs, Source};
+use crate::entities::UidRef;
+use crate::frame::cells::{Datum, Record};
+use crate::frame::recycle;
+use crate::inputs::{Inputs, OwnJob, Source};
 use crate::job::Job;
 
-/// The values that the inputs of one module are given. Those that no input wants stay empty.
+/// The values that the inputs of one module are given.
 #[derive(Debug)]
-pub(super) struct Stated {
-    own: [Entity; 1],
-    fields: Vec<Value>,
-    agent: Value,
-    job: Value,
-    now: Value,
-    customer_count: Value,
-    usage: Option<Value>,
+pub(super) struct Stated<'j> {
+    job: &'j Job,
+    now_ms: i64,
+    /// What `context.fields` is without a catalogue, if the module wants it.
     field_set: Option<Value>,
-    classes: Option<Value>,
-    tally: Option<Value>,
-    env: Value,
-    approvals: Option<Value>,
+    /// Whether tallies were counted yet.
+    tallied: bool,
+    /// What is assumed instead of what the job states.
+    env: Option<Value>,
 }
 
-impl Stated {
-    /// What is stated about `job`, whose fields are `fields`, and `approvals`, before anything was tallied.
+impl<'j> Stated<'j> {
+    /// What is stated about `job` and `approvals`, before anything was tallied. `room.fields` holds where the job's fields
+    /// stand in the module's catalogue.
     pub(super) fn new(
         words: &Words,
-        job: &Job,
+        job: &'j Job,
         approvals: &Approvals,
-        fields: Vec<Value>,
         now_ms: i64,
-        usage: &BTreeMap<Arc<str>, u64>,
+        usage: &UsageRoom,
+        room: &mut ModuleRoom,
     ) -> Self {
-        let uid = EntityUid { entity_type: JOB.into(), id: job.id.clone() };
-        let wanted = |given| words.inputs.contains(&given);
-        let approvals = || {
-            let summary = approvals.summary(now_ms);
-            Value::record(words.approvals.iter().filter_map(|name| Some((name.clone(), summary.attribute(name)?))))
-        };
-        let usage = || {
-            let counts = words.windows.keys().filter_map(|name| Some((name.clone(), count(*usage.get(name)?))));
-            Value::record(counts)
-        };
-        Self {
-            usage: wanted(Given::Usage).then(usage),
-            field_set: wanted(Given::FieldSet).then(|| Value::set(fields.iter().cloned())),
-            classes: words.fields.as_ref().filter(|_| wanted(Given::Classes)).map(|fields| fields.classes(&job.fields)),
-            approvals: wanted(Given::Approvals).then(approvals),
-            tally: None,
-            own: [Entity::new(uid.clone()).with_attribute(JOB_REQUESTER, job.agent.clone())],
-            fields,
-            agent: Value::Entity(job.agent.clone()),
-            job: Value::Entity(uid),
-            now: Value::Datetime(now_ms),
-            customer_count: count(u64::try_from(job.customers.len()).unwrap_or(u64::MAX)),
-            env: job.env.clone(),
+        if words.wants(Given::Usage) {
+            let counts = words.usage.iter().filter_map(|(name, place)| Some((name, count(*usage.counts.get(*place)?))));
+            refill(&mut room.usage, counts);
         }
+        if words.wants(Given::Approvals) {
+            let summary = approvals.summary(now_ms);
+            let members = words.approvals.iter().filter_map(|name| Some((name, summary.attribute(name)?)));
+            refill(&mut room.approvals, members);
+        } else {
+            // What isn't stated can't be assumed either.
+            room.approvals.clear();
+        }
+        let field_set = (words.fields.is_none() && words.wants(Given::FieldSet)).then(|| {
+            let entity_type: Arc<str> = FIELD.into();
+            let entity = |id: &Arc<str>| EntityUid { entity_type: entity_type.clone(), id: id.clone() };
+            Value::set(job.fields.iter().map(|name| Value::Entity(entity(name))))
+        });
+        Self { job, now_ms, field_set, tallied: false, env: None }
     }
 
-    /// Sets `context.tally`.
-    pub(super) fn set_tallies(&mut self, tallies: &[(Arc<str>, u64)]) {
-        self.tally = Some(Value::record(tallies.iter().map(|(name, customers)| (name.clone(), count(*customers)))));
+    /// Sets `context.tally` to what was counted in `room`.
+    pub(super) fn set_tallies(&mut self, words: &Words, room: &mut ModuleRoom) {
+        let ModuleRoom { tally, tallied, .. } = room;
+        refill(tally, words.tallies.iter().zip(tallied.iter()).map(|((name, _), customers)| (name, count(*customers))));
+        self.tallied = true;
     }
 
-    /// What [`Stated::set_tallies`] set.
-    pub(super) fn tallies(&self) -> Option<Value> {
-        self.tally.clone()
-    }
-
-    /// Restores what [`Stated::tallies`] returned.
-    pub(super) fn restore_tallies(&mut self, tallies: Option<Value>) {
-        self.tally = tallies;
-    }
-
-    /// The inputs of a module, in the order of its manifest.
-    pub(super) fn inputs<'a>(&'a self, words: &Words, job: &'a Job) -> Inputs<'a> {
-        let value = |value: &'a Option<Value>| value.as_ref().map_or(Source::Absent, Source::Value);
-        let sources = words.inputs.iter().map(|given| match given {
+    /// Calls `ask` with the inputs of a module, in the order of its manifest.
+    pub(super) fn with_inputs<R>(&self, words: &Words, room: &mut ModuleRoom, ask: impl FnOnce(&Inputs<'_>) -> R) -> R {
+        let ModuleRoom { sources: used, fields, field_bits, class_bits, usage, tally, approvals, .. } = room;
+        let job = self.job;
+        let own = OwnJob { job: UidRef { entity_type: JOB, id: &job.id }, requester: (&job.agent).into() };
+        let customers = i64::try_from(job.customers.len()).unwrap_or(i64::MAX);
+        let of_catalogue = words.fields.as_ref();
+        let field_set = match (of_catalogue, &self.field_set) {
+            (Some(known), _) if words.wants(Given::FieldSet) => Some(Datum::Set(known.set(fields, field_bits))),
+            (_, set) => set.as_ref().map(Datum::from),
+        };
+        let classes = of_catalogue.filter(|_| words.wants(Given::Classes));
+        let classes = classes.map(|known| Datum::Set(known.classes(fields, class_bits)));
+        let mut sources: Vec<Source<'_>> = recycle(std::mem::take(used));
+        sources.extend(words.inputs.iter().map(|input| match input {
             Given::Nothing => Source::Absent,
-            Given::Agent => Source::Value(&self.agent),
-            Given::Job => Source::Value(&self.job),
+            Given::Agent => Source::Value(Datum::Entity(own.requester)),
+            Given::Job => Source::Value(Datum::Entity(own.job)),
             Given::Customers => Source::Customers,
             Given::Fields => Source::Fields,
             Given::Tickets => Source::Tickets,
-            Given::Env => Source::Value(&self.env),
-            Given::Now => Source::Value(&self.now),
-            Given::Usage => value(&self.usage),
-            Given::Tally => value(&self.tally),
-            Given::Approvals => value(&self.approvals),
-            Given::CustomerCount => Source::Value(&self.customer_count),
-            Given::FieldSet => value(&self.field_set),
-            Given::Classes => value(&self.classes),
-        });
-        Inputs {
-            sources: sources.collect(),
+            Given::Env => Source::Value(self.env.as_ref().unwrap_or(&job.env).into()),
+            Given::Now => Source::Value(Datum::Datetime(self.now_ms)),
+            Given::Usage => Source::Value(Datum::Record(Record::List(usage))),
+            Given::Tally if self.tallied => Source::Value(Datum::Record(Record::List(tally))),
+            Given::Tally => Source::Absent,
+            Given::Approvals => Source::Value(Datum::Record(Record::List(approvals))),
+            Given::CustomerCount => Source::Value(Datum::Long(customers)),
+            Given::FieldSet => field_set.map_or(Source::Absent, Source::Value),
+            Given::Classes => classes.map_or(Source::Absent, Source::Value),
+        }));
+        let inputs = Inputs {
+            sources: &sources,
             entities: &job.entities,
-            own: &self.own,
+            job: Some(own),
             customers: &job.customers,
-            fields: &self.fields,
+            fields: &job.fields,
+            fixed: of_catalogue.map(|_| (&words.columns, fields.as_slice())),
             single: false,
-        }
+        };
+        let answer = ask(&inputs);
+        *used = recycle(sources);
+        answer
     }
 
-    /// The caller's facts and the approvals, before anything is assumed.
-    pub(super) fn facts(&self) -> (Value, Option<Value>) {
-        (self.env.clone(), self.approvals.clone())
-    }
-
-    /// Restores what [`Stated::facts`] returned.
-    pub(super) fn restore(&mut self, facts: &(Value, Option<Value>)) {
-        (self.env, self.approvals) = facts.clone();
+    /// Forgets what was assumed; `approvals` is what was stated before that.
+    pub(super) fn restore(&mut self, approvals: &[(Arc<str>, Value)], room: &mut ModuleRoom) {
+        self.env = None;
+        refill(&mut room.approvals, approvals.iter().map(|(name, value)| (name, value.clone())));
     }
 
     /// Assumes that the remedy was taken. What the job doesn't state can't be assumed, and stays as it is.
-    pub(super) fn assume(&mut self, remedy: Remedy) {
-        let was_true = remedy.assumes().iter().any(|(path, assumed)| {
-            *assumed == Assumed::True && self.at(path).and_then(|value| read(value, path)) == Some(&Value::Bool(true))
-        });
+    pub(super) fn assume(&mut self, remedy: Remedy, room: &mut ModuleRoom) {
+        let was_true = remedy
+            .assumes()
+            .iter()
+            .any(|(path, assumed)| *assumed == Assumed::True && self.at(path, room) == Some(&Value::Bool(true)));
         for (path, assumed) in remedy.assumes() {
             let edit = |value: &Value| match (assumed, value) {
                 (Assumed::True, _) => Value::Bool(true),
@@ -135,36 +134,39 @@ impl Stated {
             };
             let Some((first, rest)) = path.split_first() else { continue };
             if *first == ENV
-                && let Some(env) = edited(&self.env, rest, &edit)
+                && let Some(env) = edited(self.env.as_ref().unwrap_or(&self.job.env), rest, &edit)
             {
-                self.env = env;
+                self.env = Some(env);
             } else if *first == APPROVALS
-                && let Some(approvals) = self.approvals.as_ref().and_then(|approvals| edited(approvals, rest, &edit))
+                && let Some((name, rest)) = rest.split_first()
+                && let Some((_, value)) = room.approvals.iter_mut().find(|(known, _)| **known == **name)
+                && let Some(new) = edited(value, rest, &edit)
             {
-                self.approvals = Some(approvals);
+                *value = new;
             }
         }
     }
 
-    fn at(&self, path: &[&str]) -> Option<&Value> {
-        match path.first().copied() {
-            Some(ENV) => Some(&self.env),
-            Some(APPROVALS) => self.approvals.as_ref(),
-            Some(_) | None => None,
-        }
+    /// The value at a path below the context.
+    fn at<'v>(&'v self, path: &[&str], room: &'v ModuleRoom) -> Option<&'v Value> {
+        let (first, rest) = path.split_first()?;
+        let (value, rest) = match *first {
+            ENV => (self.env.as_ref().unwrap_or(&self.job.env), rest),
+            APPROVALS => {
+                let (name, rest) = rest.split_first()?;
+                (room.approvals.iter().find(|(known, _)| **known == **name).map(|(_, value)| value)?, rest)
+            }
+            _ => return None,
+        };
+        rest.iter().try_fold(value, |value, name| match value {
+            Value::Record(attributes) => attributes.get(*name),
+            _ => None,
+        })
     }
 }
 
 fn count(number: u64) -> Value {
     Value::Long(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-/// The value at a path below a context attribute; the first step names that attribute.
-fn read<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().skip(1).try_fold(value, |value, name| match value {
-        Value::Record(attributes) => attributes.get(*name),
-        _ => None,
-    })
 }
 
 /// `value` with the edit made at `path` below it; none when there is nothing at the path.

@@ -16,8 +16,9 @@ use exportgate_ledger::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::evaluate::{Evaluation, subjects_of};
+use super::evaluate::Evaluation;
 use super::outage::Outage;
+use super::usage::subjects_of;
 use super::{Gate, Inner};
 use crate::approvals::{Approval, Approvals, ApproverRole, JobDigest};
 use crate::decision::{Cause, Decision};

@@ -18,8 +18,11 @@ use crate::answer::Outcome;
 use crate::config::{GateConfig, WindowKind};
 use crate::decision::{Asked, Form, ModuleInfo, PolicyInfo};
 use crate::fields::Fields;
+use crate::frame::columns::FixedColumns;
+use crate::frame::sheet::Sheet;
 use crate::module::Module;
 use crate::obligations::ObligationKind;
+use crate::plan::Plan;
 
 /// What the gate knows of a module beside its code.
 #[derive(Debug)]
@@ -32,16 +35,30 @@ pub(super) struct Words {
     pub(super) reveal: [Option<u32>; REVEAL.len()],
     /// The tallies, by name, with their questions.
     pub(super) tallies: Vec<(Arc<str>, u32)>,
+    /// The tallies as a decision names them: those of another module than the base with its name.
+    pub(super) tally_names: Vec<Arc<str>>,
     /// Where each input of the manifest comes from, in its order.
     pub(super) inputs: Vec<Given>,
     /// The windows that policies may read, by the name they have in `context.usage`.
     pub(super) windows: BTreeMap<Arc<str>, Window>,
+    /// The same windows, each with its place among those of all modules: the attributes of `context.usage`, ascending.
+    pub(super) usage: Vec<(Arc<str>, usize)>,
     /// The attributes of `context.approvals`.
     pub(super) approvals: BTreeSet<Arc<str>>,
     /// The policies, in the order of the manifest.
     pub(super) policies: Vec<Arc<PolicyInfo>>,
     /// The fields of the catalogue, if there is one: a field that it doesn't have is refused.
     pub(super) fields: Option<Fields>,
+    /// What the questions of both calls read.
+    pub(super) sheet: Sheet,
+    /// What the question whether the job may leave reads by itself.
+    pub(super) export_sheet: Sheet,
+    /// What follows from the catalogue alone, and is taken out of `sheet`.
+    pub(super) columns: FixedColumns,
+    /// For each tally the place of the job's fact that is its count, if any is.
+    pub(super) tally_places: Vec<Option<usize>>,
+    /// Whether tallies are read as those facts and in no other way.
+    pub(super) tallies_are_numbers: bool,
     /// The questions of the first call, ascending: all tallies.
     pub(super) tally_questions: Vec<u32>,
     /// The questions of the second call, ascending: all others of an export.
@@ -108,8 +125,9 @@ impl Module {
 }
 
 impl Words {
-    /// What `manifest` says to a gate with `config`.
-    pub(super) fn new(info: &ModuleInfo, manifest: &Manifest, config: &GateConfig) -> Result<Self, GateError> {
+    /// What `plan`'s manifest says to a gate with `config`.
+    pub(super) fn new(info: &ModuleInfo, plan: &Plan, config: &GateConfig) -> Result<Self, GateError> {
+        let manifest = &plan.manifest;
         let module = || info.name.clone();
         if let Some(complaint) = vocabulary::check(&manifest.schema.types).into_iter().next() {
             return Err(GateError::Vocabulary { module: module(), complaint });
@@ -119,11 +137,18 @@ impl Words {
             include: None,
             reveal: [None; REVEAL.len()],
             tallies: Vec::new(),
+            tally_names: Vec::new(),
             inputs: Vec::with_capacity(manifest.inputs.len()),
             windows: windows(info, manifest, config)?,
+            usage: Vec::new(),
             approvals: attributes(manifest, APPROVALS).into_keys().collect(),
             policies: Vec::with_capacity(manifest.policies.len()),
             fields: manifest.catalogue.as_ref().map(Fields::new),
+            sheet: Sheet::new(plan, &[]),
+            export_sheet: Sheet::new(plan, &[]),
+            columns: FixedColumns::default(),
+            tally_places: Vec::new(),
+            tallies_are_numbers: false,
             tally_questions: Vec::new(),
             export_questions: Vec::new(),
             tallied_remedies: BTreeSet::new(),
@@ -131,6 +156,8 @@ impl Words {
         };
         words.find_questions(info, manifest)?;
         words.check_answered(info, manifest)?;
+        let name = |name: &Arc<str>| if info.base { name.clone() } else { format!("{}:{name}", info.name).into() };
+        words.tally_names = words.tallies.iter().map(|(tally, _)| name(tally)).collect();
         words.tally_questions = words.tallies.iter().map(|(_, question)| *question).collect();
         words.tally_questions.sort_unstable();
         words.export_questions = [words.export, words.include].into_iter().chain(words.reveal).flatten().collect();
@@ -153,6 +180,15 @@ impl Words {
             check_supported(&policy, manifest, config)?;
             words.policies.push(Arc::new(policy));
         }
+        let mut all: Vec<u32> = words.tally_questions.iter().chain(&words.export_questions).copied().collect();
+        all.sort_unstable();
+        words.sheet = Sheet::new(plan, &all);
+        words.export_sheet = Sheet::new(plan, words.export.as_slice());
+        words.find_tallies(plan);
+        let fields = words.inputs.iter().position(|given| *given == Given::Fields);
+        if let Some(fields) = fields.and_then(|fields| u32::try_from(fields).ok()) {
+            words.columns = FixedColumns::take(plan, &mut words.sheet, fields);
+        }
         words.tallied_remedies = Remedy::ALL
             .into_iter()
             .filter(|remedy| {
@@ -161,6 +197,31 @@ impl Words {
             })
             .collect();
         Ok(words)
+    }
+
+    /// Finds the facts that tallies are read as.
+    fn find_tallies(&mut self, plan: &Plan) {
+        let input = self.inputs.iter().position(|given| *given == Given::Tally);
+        let input = input.and_then(|input| u32::try_from(input).ok());
+        self.tally_places = vec![None; self.tallies.len()];
+        self.tallies_are_numbers = input.is_none_or(|input| {
+            let names = self.tallies.iter().map(|(name, _)| &**name);
+            self.sheet.numbers_of(plan, input, names).is_some_and(|places| {
+                self.tally_places = places;
+                true
+            })
+        });
+    }
+
+    /// Says where each window stands among `all` that the gate reads.
+    pub(super) fn place_windows(&mut self, all: &BTreeMap<Arc<str>, Window>) {
+        let places = all.keys().zip(0..).filter(|(name, _)| self.windows.contains_key(*name));
+        self.usage = places.map(|(name, place)| (name.clone(), place)).collect();
+    }
+
+    /// Whether an input is given this.
+    pub(super) fn wants(&self, given: Given) -> bool {
+        self.inputs.contains(&given)
     }
 
     /// The inputs of the questions of an export. Others belong to actions that a tool asks about by itself, through
@@ -179,8 +240,8 @@ impl Words {
         inputs
     }
 
-    /// The questions among `asked`, each with what it asks.
-    pub(super) fn asked(&self, asked: &[u32]) -> Vec<(Asked, u32)> {
+    /// All questions, each with what it asks.
+    pub(super) fn asked(&self) -> impl Iterator<Item = (Asked, u32)> {
         let [plain, partial, token] = self.reveal;
         let fixed = [
             (Asked::Export, self.export),
@@ -190,13 +251,12 @@ impl Words {
             (Asked::Reveal(Form::Token), token),
         ];
         let fixed = fixed.into_iter().filter_map(|(what, question)| Some((what, question?)));
-        let tallies = self.tallies.iter().map(|(name, question)| (Asked::Tally(name.clone()), *question));
-        fixed.chain(tallies).filter(|(_, question)| asked.contains(question)).collect()
+        fixed.chain(self.tallies.iter().map(|(name, question)| (Asked::Tally(name.clone()), *question)))
     }
 
     /// The remedies that might lift a denial with this `outcome`: those of the forbids that held, and those of the permits
     /// that didn't.
-    pub(super) fn remedies_for(&self, outcome: &Outcome) -> BTreeSet<Remedy> {
+    pub(super) fn remedies_for(&self, outcome: Outcome<'_>) -> BTreeSet<Remedy> {
         let policy = |index: &u32| usize::try_from(*index).ok().and_then(|index| self.policies.get(index));
         let unsatisfied = self.export_policies.iter().filter(|index| outcome.satisfied.binary_search(index).is_err());
         let permits = unsatisfied.filter_map(policy).filter(|policy| policy.effect == Effect::Permit);

@@ -218,3 +218,26 @@ fn threads_share_a_module() {
         }
     });
 }
+
+#[test]
+fn a_prepared_request_is_answered_from_its_facts_for_as_long_as_it_may() {
+    use std::time::Duration;
+
+    let module = guest::load(HONEST).with_isolation(Isolation::Warm);
+    for ok in [true, false] {
+        let request = guest::request(Value::record([("ok", Value::Bool(ok))]));
+        let expected = module.authorize(&request, &Entities::default()).unwrap();
+        let prepared = module.prepare(&request, &Entities::default(), Duration::from_secs(3_600)).unwrap();
+        let mut response = prepared.authorize().unwrap();
+        assert_eq!(response, expected);
+        prepared.authorize_into(&mut response).unwrap();
+        assert_eq!(response, expected);
+        let old = module.prepare(&request, &Entities::default(), Duration::ZERO).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        let error = old.authorize_into(&mut response).unwrap_err();
+        assert_eq!(error.to_string(), "the request was prepared more than 0 ms ago, prepare it again");
+        assert_eq!(response, crate::Response::empty());
+    }
+    let error = module.prepare(&guest::request(Value::Long(1)), &Entities::default(), Duration::ZERO).unwrap_err();
+    assert_eq!(error.to_string(), "the context must be a record, found a value of type Long");
+}

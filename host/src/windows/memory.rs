@@ -93,30 +93,91 @@ impl Windows for MemoryWindows {
         customers: &mut dyn ExactSizeIterator<Item = &str>,
         now_ms: i64,
     ) -> Result<Vec<u64>, WindowsError> {
-        let keys: Vec<Key> = customers.map(|customer| self.key(customer)).collect();
+        let mut counts = Vec::with_capacity(reads.len());
+        self.read_after_into(reads, customers, now_ms, &mut counts)?;
+        Ok(counts)
+    }
+
+    fn read_after_into(
+        &self,
+        reads: &[WindowRead],
+        customers: &mut dyn ExactSizeIterator<Item = &str>,
+        now_ms: i64,
+        counts: &mut Vec<u64>,
+    ) -> Result<(), WindowsError> {
+        // Room that each thread uses again and again.
+        let mut room = ROOM.try_with(std::cell::Cell::take).unwrap_or_default();
+        room.keys.clear();
+        room.keys.extend(customers.map(|customer| self.key(customer)));
+        let read = self.count(reads, now_ms, &mut room, counts);
+        if room.keys.len() <= KEYS_KEPT_MAX {
+            // A thread that ends has nowhere to keep it.
+            let _ = ROOM.try_with(|kept| kept.set(room));
+        }
+        read
+    }
+}
+
+/// Customers for whom a thread keeps room: 16 bytes each.
+const KEYS_KEPT_MAX: usize = 1 << 17;
+
+thread_local! {
+    static ROOM: std::cell::Cell<Room> = const { std::cell::Cell::new(Room::new()) };
+}
+
+/// The room that reading takes.
+#[derive(Debug)]
+struct Room {
+    keys: Vec<Key>,
+    order: Vec<usize>,
+    /// The windows of customers granted: where the count stands, and where the window begins.
+    granted: Vec<(usize, u64)>,
+}
+
+impl Room {
+    const fn new() -> Self {
+        Self { keys: Vec::new(), order: Vec::new(), granted: Vec::new() }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryWindows {
+    fn count(
+        &self,
+        reads: &[WindowRead],
+        now_ms: i64,
+        room: &mut Room,
+        counts: &mut Vec<u64>,
+    ) -> Result<(), WindowsError> {
+        let Room { keys, order, granted } = room;
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let now_ms = now_ms.max(store.latest_ms);
         if let Some(read) = reads.iter().find(|read| read.window.seconds > store.longest_seconds) {
             return Err(WindowsError::Undeclared { seconds: read.window.seconds });
         }
         // Reads of one subject are counted together, so that each customer is looked up once a subject.
-        let mut counts = vec![0; reads.len()];
-        let mut order: Vec<usize> = (0..reads.len()).collect();
-        order.sort_by_key(|place| reads.get(*place).map(|read| &read.subject));
+        counts.clear();
+        counts.resize(reads.len(), 0);
+        order.clear();
+        order.extend(0..reads.len());
+        order.sort_unstable_by_key(|place| reads.get(*place).map(|read| &read.subject));
         for group in order.chunk_by(|a, b| same_subject(reads, *a, *b)) {
-            let group: Vec<(usize, &WindowRead)> =
-                group.iter().filter_map(|place| Some((*place, reads.get(*place)?))).collect();
-            let Some((_, first)) = group.first() else { continue };
-            let windows: Vec<(usize, Window)> = group.iter().map(|(place, read)| (*place, read.window)).collect();
-            match store.subjects.get(&first.subject) {
-                None => count_without_past(&windows, keys.len(), &mut counts),
+            let windows = group.iter().filter_map(|place| Some((*place, reads.get(*place)?.window)));
+            let first = group.first().and_then(|place| reads.get(*place));
+            match first.and_then(|first| store.subjects.get(&first.subject)) {
+                None => count_without_past(windows, keys.len(), counts),
                 Some(subject) => {
                     let mut subject = subject.lock().unwrap_or_else(PoisonError::into_inner);
-                    subject.count(&windows, &keys, now_ms, &mut counts);
+                    subject.count(windows, keys, now_ms, granted, counts);
                 }
             }
         }
-        Ok(counts)
+        Ok(())
     }
 }
 
@@ -125,13 +186,13 @@ fn same_subject(reads: &[WindowRead], a: usize, b: usize) -> bool {
 }
 
 /// The counts of a subject that was never granted or denied anything.
-fn count_without_past(windows: &[(usize, Window)], customers: usize, counts: &mut [u64]) {
+fn count_without_past(windows: impl Iterator<Item = (usize, Window)>, customers: usize, counts: &mut [u64]) {
     for (place, window) in windows {
         let count = match window.counted {
             Counted::Customers => customers as u64,
             Counted::Denials => 0,
         };
-        put(counts, *place, count);
+        put(counts, place, count);
     }
 }
 
@@ -181,19 +242,26 @@ struct Subject {
 }
 
 impl Subject {
-    fn count(&mut self, windows: &[(usize, Window)], keys: &[Key], now_ms: i64, counts: &mut [u64]) {
-        let mut granted: Vec<(usize, u64)> = Vec::with_capacity(windows.len());
+    fn count(
+        &mut self,
+        windows: impl Iterator<Item = (usize, Window)>,
+        keys: &[Key],
+        now_ms: i64,
+        granted: &mut Vec<(usize, u64)>,
+        counts: &mut [u64],
+    ) {
+        granted.clear();
         for (place, window) in windows {
             let begins_after_ms = now_ms.saturating_sub(window.seconds.saturating_mul(1_000));
             match window.counted {
                 Counted::Denials => {
                     let before = self.denials_ms.partition_point(|time_ms| *time_ms <= begins_after_ms);
-                    put(counts, *place, self.denials_ms.len().saturating_sub(before) as u64);
+                    put(counts, place, self.denials_ms.len().saturating_sub(before) as u64);
                 }
                 Counted::Customers => {
                     let (start, live) = self.grants.window(window.seconds, begins_after_ms);
-                    put(counts, *place, live.saturating_add(keys.len() as u64));
-                    granted.push((*place, start));
+                    put(counts, place, live.saturating_add(keys.len() as u64));
+                    granted.push((place, start));
                 }
             }
         }
@@ -203,7 +271,7 @@ impl Subject {
         // A customer of the job that lies in a window already was counted twice.
         for key in keys {
             let Some(last) = self.grants.last.get(key) else { continue };
-            for (place, start) in &granted {
+            for (place, start) in granted.iter() {
                 if last >= start
                     && let Some(count) = counts.get_mut(*place)
                 {
