@@ -16,7 +16,7 @@ use std::thread;
 
 use exportgate::{Engine, Entities, Entity, Module, Request, RequestDecision, Response};
 use exportgate_compiler::data::DataSchema;
-use exportgate_compiler::{CompileOptions, Format, Pack};
+use exportgate_compiler::{CompileErrors, CompileOptions, Format, Pack};
 
 use crate::failure::{Exit, Failure};
 use crate::{input, progress};
@@ -30,11 +30,13 @@ const DEPTH_MAX: usize = 32;
 pub type Ask<'a> = Box<dyn Fn(&Request, &Entities) -> Result<Response, String> + 'a>;
 
 /// Why nothing answers for the policies of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotOpened {
     /// The compiler doesn't cover them; for these reasons, in Cedar's words where Cedar refused them.
-    Refused(String),
+    #[error("{0}")]
+    Refused(CompileErrors),
     /// What should answer couldn't be made: each request of the case is a mismatch.
+    #[error("{0}")]
     Failed(String),
 }
 
@@ -51,8 +53,7 @@ pub trait Answerer: Sync {
 impl Answerer for Engine {
     /// The module that the policies compile to: each request goes through the sandbox, and nothing interprets a policy.
     fn open(&self, pack: &Pack) -> Result<Ask<'_>, NotOpened> {
-        let artifact = exportgate_compiler::compile(pack, &CompileOptions::default())
-            .map_err(|errors| NotOpened::Refused(errors.to_string()))?;
+        let artifact = exportgate_compiler::compile(pack, &CompileOptions::default()).map_err(NotOpened::Refused)?;
         let module = Module::load(self, &artifact.component).map_err(|error| NotOpened::Failed(error.to_string()))?;
         Ok(Box::new(move |request, entities| module.authorize(request, entities).map_err(|error| error.to_string())))
     }
@@ -148,8 +149,13 @@ fn run(answerer: &dyn Answerer, path: &Path, in_folder: bool) -> Result<Outcome,
     let ask = match answerer.open(&pack) {
         Ok(ask) => Ok(ask),
         Err(NotOpened::Failed(message)) => Err(message),
-        Err(NotOpened::Refused(message)) => {
-            return Ok(Outcome::Refused(Refusal { case: name, should_validate: read.case.should_validate, message }));
+        Err(NotOpened::Refused(errors)) => {
+            return Ok(Outcome::Refused(Refusal {
+                case: name,
+                should_validate: read.case.should_validate,
+                message: errors.to_string(),
+                errors: errors.iter().map(ToString::to_string).collect(),
+            }));
         }
     };
     let asked = ask.and_then(|ask| Asked::new(ask, &read.schema, &read.entities));

@@ -11,6 +11,7 @@ use exportgate_contract::value::{EntityUid, Value};
 
 use crate::error::{CompileError, CompileErrorKind, CompileErrors};
 use crate::frontend::schema::{Schema, entity_uid, read_schema};
+use crate::frontend::text::check_json_text;
 use crate::frontend::values::plain_value;
 use crate::frontend::with_stack;
 use crate::pack::Format;
@@ -82,6 +83,7 @@ impl DataSchema {
     ///
     /// JSON that isn't such a list, or entities that don't conform to the schema.
     pub fn entities(&self, json: &str) -> Result<Vec<EntityData>, DataError> {
+        check_json_text(json).map_err(|(_, message)| DataError::new(message))?;
         let core = CoreSchema::new(&self.schema.cedar);
         let parser = EntityJsonParser::new(Some(&core), Extensions::all_available(), TCComputation::ComputeNow);
         let entities = parser.from_json_str(json).map_err(|error| DataError::from_cedar(&error))?;
@@ -100,6 +102,7 @@ impl DataSchema {
         let context = declared
             .and_then(|uid| cedar_policy_core::validator::context_schema_for_action(&self.schema.cedar, uid))
             .ok_or_else(|| DataError::new(format!("the schema declares no action `{action}`")))?;
+        check_json_text(json).map_err(|(_, message)| DataError::new(message))?;
         let parser = ContextJsonParser::new(Some(&context), Extensions::all_available());
         match parser.from_json_str(json).map_err(|error| DataError::from_cedar(&error))? {
             ast::Context::Value(attributes) => {

@@ -6,7 +6,7 @@ mod lower;
 mod policies;
 pub(crate) mod schema;
 mod tables;
-mod text;
+pub(crate) mod text;
 mod type_size;
 mod typed;
 pub(crate) mod values;

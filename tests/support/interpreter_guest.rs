@@ -116,7 +116,7 @@ impl<'a> InterpretedPack<'a> {
     /// That the compiler doesn't cover it; or the message of the tool or of the host.
     pub fn new(interpreter: &'a Interpreter, pack: &Pack) -> Result<Self, NotOpened> {
         let (manifest, pack) = interpreter::prepare(pack).map_err(|error| match error {
-            InterpreterError::Compile(errors) => NotOpened::Refused(errors.to_string()),
+            InterpreterError::Compile(errors) => NotOpened::Refused(errors),
             error => NotOpened::Failed(format!("prepare: {error}")),
         })?;
         let core = wat::parse_str(MUTE).unwrap_or_else(|e| panic!("{e}"));
@@ -162,7 +162,7 @@ impl<'a> InterpretedCase<'a> {
     /// The message of the compiler, of the tool or of the host.
     pub fn new(interpreter: &'a Interpreter, case: &Case, data: &Rc<CaseData>) -> Result<Self, String> {
         let pack = InterpretedPack::new(interpreter, &Pack::bare("case", &case.schema, &case.policies))
-            .map_err(|(NotOpened::Refused(message) | NotOpened::Failed(message))| message)?;
+            .map_err(|error| error.to_string())?;
         let entities = Entities::new(data.entities().iter().cloned()).map_err(|e| e.to_string())?;
         let names = compiled::names(&pack.frames.manifest().policies);
         Ok(Self { pack, data: data.clone(), entities, names })

@@ -161,6 +161,8 @@ pub(super) struct Refusal {
     pub case: String,
     /// Whether the case itself says that its policies are valid.
     pub should_validate: bool,
-    /// Why, in Cedar's words where Cedar refused it.
+    /// Why, in Cedar's words where Cedar refused it: the first few reasons in one text.
     pub message: String,
+    /// Every reason, with policy and place.
+    pub errors: Vec<String>,
 }

@@ -67,6 +67,9 @@ fn a_set_that_is_not_strictly_valid_is_refused_with_cedars_message() {
         .prints("size")
         .prints("1 of the refused cases say of themselves that they are valid")
         .prints("requests 2, mismatches 0, refused 1");
+    let json = run(dir.path(), &["conformance", "root", "--json"]).exits(0).json();
+    let error = json["refused"][0]["errors"][0].as_str().unwrap().to_owned();
+    assert!(error.contains("policy `policy0`: attribute `size`"), "{error}");
 }
 
 #[test]

@@ -25,8 +25,10 @@ pub(crate) const EXPR_DEPTH_MAX: usize = 1_000;
 pub(crate) struct PackPolicy {
     pub(crate) id: String,
     pub(crate) policy: ast::Policy,
-    /// Where its text stands; none for one in JSON.
-    pub(crate) file: Option<SourceFile>,
+    /// The file that it stands in.
+    pub(crate) file: SourceFile,
+    /// Its id in that file, if that is JSON: Cedar knows no places there.
+    key: Option<(usize, usize)>,
 }
 
 impl PackPolicy {
@@ -45,10 +47,15 @@ impl PackPolicy {
     /// `error` with the policy's id and place: `at`, or its whole text.
     pub(crate) fn locate(&self, error: CompileError, at: Option<&parser::Loc>) -> CompileError {
         let error = error.with_policy(self.id.clone());
-        match (&self.file, at.or(self.policy.loc())) {
-            (Some(file), Some(loc)) => error.with_place(file, loc.start(), loc.end()),
-            _ => error,
+        match self.place(at) {
+            Some((start, end)) => error.with_place(&self.file, start, end),
+            None => error,
         }
+    }
+
+    /// The bytes of its file that are meant: `at`, or its whole text, or in JSON its id.
+    pub(crate) fn place(&self, at: Option<&parser::Loc>) -> Option<(usize, usize)> {
+        at.or(self.policy.loc()).map(|loc| (loc.start(), loc.end())).or(self.key)
     }
 }
 
@@ -56,7 +63,8 @@ impl PackPolicy {
 pub(crate) struct PackTemplate {
     id: String,
     template: Arc<Template>,
-    file: Option<SourceFile>,
+    file: SourceFile,
+    key: Option<(usize, usize)>,
 }
 
 /// What the policy files of a pack hold.
@@ -75,7 +83,18 @@ pub(crate) fn annotations(policy: &ast::Policy) -> impl Iterator<Item = (String,
 struct Text {
     template: Arc<Template>,
     id: String,
-    file: Option<SourceFile>,
+    file: SourceFile,
+    key: Option<(usize, usize)>,
+}
+
+impl Text {
+    /// `error` at the text.
+    fn locate(&self, error: CompileError) -> CompileError {
+        match self.template.loc().map(|loc| (loc.start(), loc.end())).or(self.key) {
+            Some((start, end)) => error.with_place(&self.file, start, end),
+            None => error,
+        }
+    }
 }
 
 /// Reads the policies and links of `pack`, in the order of the text, links last.
@@ -147,15 +166,15 @@ fn read_text(file: &SourceFile, texts: &mut Vec<Text>, errors: &mut Vec<CompileE
     numbered.sort_by_key(|(number, _)| *number);
     for (_, template) in numbered {
         let id = format!("policy{}", texts.len());
-        texts.push(Text { template: Arc::new(template.clone()), id, file: Some(file.clone()) });
+        texts.push(Text { template: Arc::new(template.clone()), id, file: file.clone(), key: None });
     }
 }
 
 fn read_json(file: &SourceFile, texts: &mut Vec<Text>, links: &mut Vec<Link>, errors: &mut Vec<CompileError>) {
-    let mut fail = |error: &dyn miette::Diagnostic| {
-        let diagnostic = Diagnostic::from_cedar(Severity::Error, error, None);
-        errors.push(CompileError::from_diagnostic(CompileErrorKind::Parse, diagnostic));
-    };
+    if let Err(error) = text::check_json(file) {
+        errors.push(error);
+        return;
+    }
     let set: est::PolicySet = match serde_json::from_str(file.text()) {
         Ok(set) => set,
         Err(error) => {
@@ -165,12 +184,16 @@ fn read_json(file: &SourceFile, texts: &mut Vec<Text>, links: &mut Vec<Link>, er
         }
     };
     for (id, policy) in set.static_policies.into_iter().chain(set.templates) {
-        match policy.try_into_ast_policy_or_template(Some(id.clone())) {
-            Ok(template) => {
-                let id = AsRef::<str>::as_ref(&id).to_owned();
-                texts.push(Text { template: Arc::new(template), id, file: None });
+        let name = AsRef::<str>::as_ref(&id).to_owned();
+        let key = key_of(file.text(), &name);
+        match policy.try_into_ast_policy_or_template(Some(id)) {
+            Ok(template) => texts.push(Text { template: Arc::new(template), id: name, file: file.clone(), key }),
+            Err(error) => {
+                let diagnostic = Diagnostic::from_cedar(Severity::Error, &error, None);
+                let error = CompileError::from_diagnostic(CompileErrorKind::Parse, diagnostic).with_policy(name);
+                let (start, end) = key.unwrap_or((0, 0));
+                errors.push(error.with_place(file, start, end));
             }
-            Err(error) => fail(&error),
         }
     }
     links.extend(set.template_links.into_iter().map(|link| Link {
@@ -178,6 +201,17 @@ fn read_json(file: &SourceFile, texts: &mut Vec<Text>, links: &mut Vec<Link>, er
         id: AsRef::<str>::as_ref(&link.new_id).to_owned(),
         values: link.values,
     }));
+}
+
+/// Where an id stands as a key of a JSON text, as it is most likely written.
+fn key_of(json: &str, id: &str) -> Option<(usize, usize)> {
+    let quoted = serde_json::to_string(id).ok()?;
+    let is_key = |at: &usize| {
+        let after = json.get(at.saturating_add(quoted.len())..);
+        after.is_some_and(|after| after.trim_start().starts_with(':'))
+    };
+    let start = json.match_indices(&quoted).map(|(at, _)| at).find(is_key)?;
+    Some((start, start.saturating_add(quoted.len())))
 }
 
 /// A link of a template: the id of the policy that it makes, and the entities of the slots.
@@ -197,6 +231,10 @@ struct LinkEntry {
 }
 
 fn read_links(file: &SourceFile, links: &mut Vec<Link>, errors: &mut Vec<CompileError>) {
+    if let Err(error) = text::check_json(file) {
+        errors.push(error);
+        return;
+    }
     let mut fail = |message: String| errors.push(CompileError::new(CompileErrorKind::Parse, message));
     let entries: Vec<LinkEntry> = match serde_json::from_str(file.text()) {
         Ok(entries) => entries,
@@ -239,9 +277,8 @@ fn check_ids(texts: &[Text], links: &[Link]) -> Result<(), CompileErrors> {
         .map(|text| (text.id.as_str(), Some(text)))
         .chain(links.iter().map(|link| (link.id.as_str(), None)));
     for (id, text) in all {
-        let place = |error: CompileError| match text.and_then(|text| Some((text.file.as_ref()?, text.template.loc()?)))
-        {
-            Some((file, loc)) => error.with_place(file, loc.start(), loc.end()),
+        let place = |error: CompileError| match text {
+            Some(text) => text.locate(error),
             None => error,
         };
         if id.len() > ID_BYTES_MAX {
@@ -260,29 +297,29 @@ fn check_ids(texts: &[Text], links: &[Link]) -> Result<(), CompileErrors> {
 fn link(texts: Vec<Text>, links: Vec<Link>) -> Result<PackPolicies, CompileErrors> {
     let mut policies = Vec::new();
     let mut templates: Vec<PackTemplate> = Vec::new();
-    for Text { template, id, file } in texts {
+    for Text { template, id, file, key } in texts {
         let template = template.new_id(PolicyID::from_string(&id));
         if template.is_static() {
             let policy = StaticPolicy::try_from(template).map_err(|_| {
                 CompileError::new(CompileErrorKind::Internal, "a policy without slots can't be made static")
                     .with_policy(&id)
             })?;
-            policies.push(PackPolicy { id, policy: policy.into(), file });
+            policies.push(PackPolicy { id, policy: policy.into(), file, key });
         } else {
-            templates.push(PackTemplate { id, template: Arc::new(template), file });
+            templates.push(PackTemplate { id, template: Arc::new(template), file, key });
         }
     }
     let mut errors = Vec::new();
     let by_id: BTreeMap<&str, &PackTemplate> =
         templates.iter().map(|template| (template.id.as_str(), template)).collect();
     for Link { template, id, values } in links {
-        let Some(PackTemplate { template: body, file, .. }) = by_id.get(template.as_str()).copied() else {
+        let Some(PackTemplate { template: body, file, key, .. }) = by_id.get(template.as_str()).copied() else {
             let message = format!("link `{id}` names the template `{template}`, which isn't there");
             errors.push(CompileError::new(CompileErrorKind::Parse, message).with_policy(id));
             continue;
         };
         match Template::link(body.clone(), PolicyID::from_string(&id), values) {
-            Ok(policy) => policies.push(PackPolicy { id, policy, file: file.clone() }),
+            Ok(policy) => policies.push(PackPolicy { id, policy, file: file.clone(), key: *key }),
             Err(error) => {
                 let message = format!("template `{template}` can't be linked: {error}");
                 errors.push(CompileError::new(CompileErrorKind::Parse, message).with_policy(id));
@@ -301,17 +338,17 @@ fn link(texts: Vec<Text>, links: Vec<Link>) -> Result<PackPolicies, CompileError
 pub(crate) fn validate(schema: &Schema, read: &PackPolicies) -> Result<Vec<Diagnostic>, CompileErrors> {
     let mut validation =
         Validation { validator: Validator::new(schema.cedar.clone()), errors: vec![], warnings: vec![] };
-    for PackTemplate { id, template, file } in &read.templates {
+    for PackTemplate { id, template, file, key } in &read.templates {
         let mut set = ast::PolicySet::new();
         let added = set.add_template(template.as_ref().clone()).is_ok();
-        validation.validate(added.then_some(&set), id, &[template.id()], file.as_ref());
+        validation.validate(added.then_some(&set), id, &[template.id()], (file, *key));
     }
     // A link is validated with its template, whose faults were just told.
     CompileErrors::check(std::mem::take(&mut validation.errors))?;
-    for PackPolicy { id, policy, file } in &read.policies {
+    for PackPolicy { id, policy, file, key } in &read.policies {
         let mut set = ast::PolicySet::new();
         let added = set.add(policy.clone()).is_ok();
-        validation.validate(added.then_some(&set), id, &[policy.id(), policy.template().id()], file.as_ref());
+        validation.validate(added.then_some(&set), id, &[policy.id(), policy.template().id()], (file, *key));
     }
     let Validation { errors, mut warnings, .. } = validation;
     CompileErrors::check(errors)?;
@@ -328,7 +365,14 @@ struct Validation {
 
 impl Validation {
     /// Validates a set made for the policy or template `id`, which Cedar's messages call by one of `names`.
-    fn validate(&mut self, set: Option<&ast::PolicySet>, id: &str, names: &[&PolicyID], file: Option<&SourceFile>) {
+    /// Where Cedar names no place, the fault is at the id in a JSON text.
+    fn validate(
+        &mut self,
+        set: Option<&ast::PolicySet>,
+        id: &str,
+        names: &[&PolicyID],
+        (file, key): (&SourceFile, Option<(usize, usize)>),
+    ) {
         let Some(set) = set else {
             let error =
                 CompileError::new(CompileErrorKind::Internal, "fault of the compiler: a policy can't be validated");
@@ -336,7 +380,11 @@ impl Validation {
             return;
         };
         let diagnose = |severity, cedar: &dyn miette::Diagnostic| {
-            let diagnostic = Diagnostic::from_cedar(severity, cedar, file);
+            let diagnostic = Diagnostic::from_cedar(severity, cedar, Some(file));
+            let diagnostic = match (diagnostic.span(), key) {
+                (None, Some((start, end))) => diagnostic.with_place(file, start, end),
+                _ => diagnostic,
+            };
             // Cedar begins its messages with the id, which stands elsewhere here.
             let diagnostic = names
                 .iter()

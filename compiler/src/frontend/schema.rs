@@ -47,6 +47,7 @@ pub(crate) fn read_schema(file: &SourceFile, format: Format) -> Result<Schema, C
             (fragment, warnings)
         }
         Format::Json => {
+            text::check_json(file)?;
             let fragment =
                 Fragment::from_json_str(file.text()).map_err(|error| fail(CompileErrorKind::Parse, &error))?;
             (fragment, Vec::new())

@@ -11,6 +11,9 @@ pub(crate) const NESTING_MAX: usize = 256;
 /// Bytes of one policy, 256 KiB: Cedar nests `a && b && c` as deep as it is long.
 pub(crate) const POLICY_BYTES_MAX: usize = 256 << 10;
 
+/// Nesting of arrays and objects in one JSON text: what its reader takes, which recurses once for each.
+pub(crate) const JSON_NESTING_MAX: usize = 127;
+
 /// What a text holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
@@ -64,6 +67,35 @@ pub(crate) fn check_text(file: &SourceFile, text: Text) -> Result<(), CompileErr
             _ => {}
         }
         scanner.check_length(at)?;
+    }
+    Ok(())
+}
+
+/// Checks the nesting of a JSON text, which a file holds.
+pub(crate) fn check_json(file: &SourceFile) -> Result<(), CompileError> {
+    check_json_text(file.text()).map_err(|(at, message)| {
+        CompileError::new(CompileErrorKind::Limit, message).with_place(file, at, at.saturating_add(1))
+    })
+}
+
+/// Checks the nesting of a JSON text: else where it is too deep, and the message. Brackets within strings don't count.
+pub(crate) fn check_json_text(text: &str) -> Result<(), (usize, String)> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth = depth.saturating_add(1);
+                if depth > JSON_NESTING_MAX {
+                    let message = format!("JSON nests deeper than the limit `JSON_NESTING_MAX` of {JSON_NESTING_MAX}");
+                    return Err((at, message));
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -20,8 +20,33 @@ use crate::source::SourceFile;
 pub(crate) fn check_schema(types: &SchemaTypes, file: &SourceFile) -> Vec<CompileError> {
     vocabulary::check(types)
         .into_iter()
-        .map(|complaint| CompileError::new(CompileErrorKind::Vocabulary, complaint).with_place(file, 0, 0))
+        .map(|complaint| {
+            let (start, end) = declaration(file.text(), &complaint).unwrap_or((0, 0));
+            CompileError::new(CompileErrorKind::Vocabulary, complaint).with_place(file, start, end)
+        })
         .collect()
+}
+
+/// Where a schema declares the action or entity type that a complaint is about, by name: for pointing at, nothing more. None
+/// for what isn't declared, and in JSON.
+fn declaration(schema: &str, complaint: &str) -> Option<(usize, usize)> {
+    let (what, name) = match complaint.split_once("action `") {
+        Some((_, rest)) => ("action", rest.split('`').next()?),
+        None => ("entity", complaint.strip_prefix('`')?.split('`').next()?.rsplit("::").next()?),
+    };
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    schema.match_indices(name).map(|(at, _)| (at, at.saturating_add(name.len()))).find(|(start, end)| {
+        let (Some(before), Some(after)) = (schema.get(..*start), schema.get(*end..)) else {
+            return false;
+        };
+        // A list of names, such as `action a, b`, and nothing else since the word that begins a declaration.
+        let listed = before.rsplit_once(what).is_some_and(|(_, names)| {
+            names.starts_with(char::is_whitespace)
+                && names.chars().all(|c| is_word(c) || c.is_whitespace() || [',', '"'].contains(&c))
+                && !names.split_whitespace().any(|word| word == "in" || word == "appliesTo")
+        });
+        listed && !before.ends_with(is_word) && !after.starts_with(is_word)
+    })
 }
 
 /// The annotations that the gate doesn't know, and the remedies that could never lift anything.
@@ -110,8 +135,8 @@ pub(crate) fn check_classes(catalogue: &Catalogue, policies: &[PackPolicy]) -> V
             let mut warning = Diagnostic::new(Severity::Warning, message)
                 .with_policy(policy.id.clone())
                 .with_help("name a class of the catalogue, or give a field this class");
-            if let (Some(file), Some(loc)) = (&policy.file, expr.source_loc().or(policy.policy.loc())) {
-                warning = warning.with_place(file, loc.start(), loc.end());
+            if let Some((start, end)) = policy.place(expr.source_loc()) {
+                warning = warning.with_place(&policy.file, start, end);
             }
             warnings.push(warning);
         }

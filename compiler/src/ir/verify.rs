@@ -169,6 +169,9 @@ impl Checker<'_> {
                 self.type_of(checked)?;
                 self.type_of(then)?;
             }
+            // CEDAR: strict validation refuses `==` of two types that have no common one, and its common types are the same
+            // types but for singleton truth values, which are all `Bool` here. What it lets pass because it knows the
+            // answer (entities of different types, two literals) is decided when it is lowered.
             Expr::Equal(left, right) => self.check_expr(right, &self.type_of(left)?)?,
             Expr::Less(left, right) | Expr::LessEqual(left, right) => {
                 let ty = self.type_of(left)?;
