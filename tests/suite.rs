@@ -3,6 +3,7 @@
 mod allocations;
 mod conformance;
 mod determinism;
+mod fuzz;
 mod generated;
 mod guests;
 mod hostile;

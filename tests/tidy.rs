@@ -368,6 +368,51 @@ fn relative_links_in_documents_lead_somewhere() {
     assert_none(&wrong);
 }
 
+/// Whether a document's mention of a case leads to one: `folder/name`, `folder/*`, or a path that ends in `.case`.
+fn is_case(mention: &str) -> bool {
+    let cases = workspace().join("tests/data/cases");
+    match mention.rsplit_once('/') {
+        Some((folder, name)) if name.ends_with(".case") => match name {
+            "*.case" => workspace().join(folder).is_dir(),
+            name => workspace().join(folder).join(name).is_file(),
+        },
+        Some((folder, "*")) => cases.join(folder).is_dir(),
+        Some((folder, name)) => cases.join(folder).join(format!("{name}.json")).is_file(),
+        None => false,
+    }
+}
+
+#[test]
+fn each_row_of_the_semantics_names_its_cases() {
+    let text = read(&workspace().join("docs/semantics.md"));
+    let (mut wrong, mut rows, mut with_cases) = (Vec::new(), 0, false);
+    for (number, line) in text.lines().enumerate() {
+        let number = number + 1;
+        // A bar within code is written `\\|`.
+        let line = line.replace("\\|", "");
+        let Some(row) = line.strip_prefix("| ").or_else(|| line.strip_prefix("|--")) else {
+            with_cases = false;
+            continue;
+        };
+        let last = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+        if last == "cases" || last.starts_with("--") {
+            with_cases |= last == "cases";
+            continue;
+        }
+        let mentions: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        let wrong_ones = mentions.iter().filter(|mention| with_cases && !is_case(mention));
+        wrong.extend(wrong_ones.map(|mention| format!("docs/semantics.md:{number}: `{mention}` is no case")));
+        if with_cases {
+            rows += 1;
+            if mentions.is_empty() && last != "same" {
+                wrong.push(format!("docs/semantics.md:{number}: a row without a case"));
+            }
+        }
+    }
+    assert!(rows > 30, "only {rows} rows");
+    assert_none(&wrong);
+}
+
 /// The `pub const NAME: usize = N;` of a source text.
 fn constants(text: &str) -> BTreeMap<String, u64> {
     text.lines()

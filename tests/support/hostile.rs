@@ -61,6 +61,45 @@ impl Guest {
     }
 }
 
+/// A good guest with these bytes as its manifest.
+pub fn with_manifest_bytes(manifest: &[u8]) -> Vec<u8> {
+    assemble(&custom_section(manifest), &GOOD_ANSWER)
+}
+
+/// A guest that answers with these words, little-endian.
+pub fn answering(words: &[u8]) -> Vec<u8> {
+    let manifest = bless::read(&bless::data().join("hostile/manifest.json"));
+    assemble(&custom_section(manifest.as_bytes()), words)
+}
+
+/// Outcome 0, no policy satisfied, at the one point.
+const GOOD_ANSWER: [u8; 20] = [1, 0x41, 0x47, 0x45, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+fn assemble(manifest: &str, answer: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(answer.len() / 4).unwrap_or(u32::MAX);
+    let text = wrap(&format!(
+        r#"(module
+  {manifest}
+  (memory (export "memory") 64)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 2097152))
+  (func (export "evaluate") (param i32 i32) (result i32) (i32.const 8))
+  (data (i32.const 8) "{}")
+  (data (i32.const 64) "{}"))"#,
+        escape(&[64_u32.to_le_bytes(), length.to_le_bytes()].concat()),
+        escape(answer)
+    ));
+    wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn custom_section(manifest: &[u8]) -> String {
+    format!("(@custom \"exportgate:manifest\" \"{}\")", escape(manifest))
+}
+
+/// Bytes as a string of WebAssembly text.
+fn escape(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
+}
+
 /// A component for the world `guest` around a core module's text, with a `post-return` where the module has one.
 fn wrap(module: &str) -> String {
     let start = module.find("(module").unwrap_or_else(|| panic!("no `(module` in {module}"));
@@ -89,8 +128,7 @@ fn with_manifest(line: &str, path: &Path) -> String {
         let patch: Json = serde_json::from_str(patch).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         merge(&mut manifest, patch);
     }
-    let text: String = manifest.to_string().bytes().map(|byte| format!("\\{byte:02x}")).collect();
-    format!("(@custom \"exportgate:manifest\" \"{text}\")")
+    custom_section(manifest.to_string().as_bytes())
 }
 
 /// Objects are merged, `null` removes, anything else replaces.

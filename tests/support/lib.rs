@@ -7,6 +7,7 @@ pub mod compiled;
 pub mod component;
 pub mod differential;
 pub mod engine;
+pub mod fuzz;
 pub mod generate;
 pub mod guests;
 pub mod hostile;

@@ -1,0 +1,5 @@
+//! Frames, as a guest in Rust reads them: see `exportgate_tests::fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| exportgate_tests::fuzz::frame(data));
