@@ -27,7 +27,7 @@ const MEMBERS: [Member; 7] = [
     },
     Member {
         folder: "host",
-        ours: Some(&["exportgate-contract", "exportgate-ledger"]),
+        ours: Some(&["exportgate-audit", "exportgate-contract", "exportgate-ledger"]),
         never: &[
             "cedar-policy",
             "cedar-policy-core",

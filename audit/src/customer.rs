@@ -31,6 +31,12 @@ impl fmt::Display for CustomerHash {
     }
 }
 
+impl serde::Serialize for CustomerHash {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl fmt::Debug for CustomerHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CustomerHash({self})")

@@ -9,6 +9,7 @@ mod read;
 mod rows;
 mod write;
 
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::customer::CustomerHash;
@@ -38,6 +39,22 @@ impl LogId {
     }
 }
 
+impl Serialize for LogId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// Bytes as hexadecimal digits.
+fn hexadecimal<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&hex(bytes))
+}
+
+/// Pairs as an object.
+fn by_name<S: Serializer>(pairs: &[(String, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
 impl std::fmt::Display for LogId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&hex(&self.0))
@@ -45,7 +62,7 @@ impl std::fmt::Display for LogId {
 }
 
 /// An entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// Which log it is of.
     pub log: LogId,
@@ -58,7 +75,8 @@ pub struct Entry {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// The gate decided about a job.
     Decision(Box<Decision>),
@@ -110,7 +128,7 @@ impl Event {
 }
 
 /// An entity: an agent, a team, somebody who approved.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Uid {
     /// Its type, `Export::Agent`.
     pub kind: String,
@@ -137,7 +155,8 @@ impl std::fmt::Display for Uid {
 }
 
 /// What was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The job may not leave.
     Deny,
@@ -148,7 +167,8 @@ pub enum Verdict {
 }
 
 /// How loudly somebody is to be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Alert {
     /// Not at all.
     #[default]
@@ -162,18 +182,19 @@ pub enum Alert {
 }
 
 /// A module that was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Module {
     /// The name of its pack.
     pub name: String,
     /// The version of its pack.
     pub version: String,
     /// SHA-256 of the component.
+    #[serde(serialize_with = "hexadecimal")]
     pub sha256: [u8; 32],
 }
 
 /// A policy that had a say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicyUse {
     /// Its module: the place in the decision's list.
     pub module: u16,
@@ -188,7 +209,7 @@ pub struct PolicyUse {
 }
 
 /// A number with a name: a window, a tally.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Count {
     /// What is counted.
     pub name: String,
@@ -197,7 +218,7 @@ pub struct Count {
 }
 
 /// A field asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Field {
     /// Its name.
     pub name: String,
@@ -206,7 +227,7 @@ pub struct Field {
 }
 
 /// A decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
     /// The id of the job.
     pub job: String,
@@ -217,6 +238,7 @@ pub struct Decision {
     /// What the agent is in: teams, vendors, tenants, roles. Sorted, each once.
     pub groups: Vec<Uid>,
     /// What is known of the job: `channel`, `destination`, `purpose`, `ticket`. Sorted by name, each once.
+    #[serde(serialize_with = "by_name")]
     pub context: Vec<(String, String)>,
     /// What was decided.
     pub verdict: Verdict,
@@ -259,7 +281,7 @@ impl Decision {
 }
 
 /// What has left under a permit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Commit {
     /// The id of the job.
     pub job: String,
@@ -268,11 +290,12 @@ pub struct Commit {
     /// The obligations that were met.
     pub obligations: Vec<String>,
     /// SHA-256 of what left; zeros when nobody took it.
+    #[serde(serialize_with = "hexadecimal")]
     pub output_sha256: [u8; 32],
 }
 
 /// That nothing left under a permit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cancel {
     /// The id of the job.
     pub job: String,
@@ -281,11 +304,12 @@ pub struct Cancel {
 }
 
 /// An approval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Approval {
     /// The id of the job.
     pub job: String,
     /// The digest of what was approved: agent, fields, customers, destination and purpose.
+    #[serde(serialize_with = "hexadecimal")]
     pub content: [u8; 32],
     /// Who approved.
     pub by: Uid,
@@ -296,7 +320,7 @@ pub struct Approval {
 }
 
 /// A revocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Revocation {
     /// What kind of thing: `agent`, `permit`, `module`.
     pub kind: String,
@@ -309,23 +333,24 @@ pub struct Revocation {
 }
 
 /// A new key for checkpoints: a note signed by the key before; see [`crate::rotate`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rotation {
     /// The signed note.
     pub note: String,
 }
 
 /// A new key for customers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewCustomerKey {
     /// Its epoch.
     pub epoch: u32,
     /// Its check value, [`crate::CustomerKey::check`].
+    #[serde(serialize_with = "hexadecimal")]
     pub check: [u8; 16],
 }
 
 /// That the entries before `size` were dropped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pruning {
     /// How many entries were dropped since the log began.
     pub size: u64,

@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and the text of `--help`.
 
+pub mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -11,7 +13,8 @@ Exit codes:
   1  `evaluate`, `ask`: the job is denied; `use`: it may not leave; `approvals`: this person may not answer
   2  `evaluate`, `ask`: challenge, the job would be allowed if somebody did more
   3  something given can't be used: arguments, files, policies, modules, jobs, a ledger or its key
-  4  something found isn't what was expected: a case of `test`, a request of `conformance`, a count of `ledger verify`
+  4  something found isn't what was expected: a case of `test`, a request of `conformance`, a count of `ledger verify`,
+     the log of `audit verify`, a receipt
   5  a result couldn't be written, or the ledger's store is down";
 
 /// Decides which agent may export which fields for which customers.
@@ -64,6 +67,13 @@ pub enum Command {
     /// Make, look at and check the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Verify, show, prove and sign the audit log.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Ask the audit log what an agent took: which customers, which fields, where to.
+    Exposure(audit::Exposure),
+    /// Ask the audit log whose takings explain that these customers' data turned up.
+    Trace(audit::Trace),
     /// Play the incidents of a pack, and honest work beside them, against its policies.
     Replay(Replay),
     /// Make a new pack that passes `check` and `test`.

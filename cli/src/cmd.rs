@@ -2,10 +2,12 @@
 
 pub mod approvals;
 pub mod ask;
+pub mod audit;
 pub mod build;
 pub mod check;
 pub mod conformance;
 pub mod evaluate;
+pub mod exposure;
 pub mod init;
 pub mod inspect;
 pub mod ledger;
@@ -13,3 +15,4 @@ pub mod replay;
 pub mod reviews;
 pub mod revoke;
 pub mod test;
+pub mod trace;

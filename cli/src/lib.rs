@@ -7,6 +7,7 @@ mod args;
 mod case;
 mod cmd;
 pub mod conformance;
+mod customer_list;
 pub mod failure;
 mod guest;
 mod input;
@@ -50,6 +51,9 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Approvals(command) => cmd::approvals::run(command),
         Command::Reviews(command) => cmd::reviews::run(command),
         Command::Ledger(command) => cmd::ledger::run(command),
+        Command::Audit(command) => cmd::audit::run(command),
+        Command::Exposure(args) => cmd::exposure::run(args),
+        Command::Trace(args) => cmd::trace::run(args),
         Command::Replay(args) => cmd::replay::run(args),
         Command::Init(args) => cmd::init::run(args),
         Command::Conformance(args) => cmd::conformance::run(args),

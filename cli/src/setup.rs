@@ -1,5 +1,6 @@
 //! Opens what a configuration file names: the ledger, the modules, and the gate over them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -94,7 +95,7 @@ impl Setup {
         Ok((engine, modules))
     }
 
-    /// The gate, over the ledger and the modules.
+    /// The gate, over the ledger and the modules; what it decides is recorded when the configuration names an audit log.
     ///
     /// # Errors
     ///
@@ -102,13 +103,17 @@ impl Setup {
     pub fn gate(&self) -> Result<Gate, Failure> {
         let ledger = self.ledger()?;
         let (engine, modules) = self.modules()?;
-        Gate::with_ledger(&engine, self.config.clone(), modules, ledger).map_err(|error| match &error {
+        let gate = Gate::with_ledger(&engine, self.config.clone(), modules, ledger).map_err(|error| match &error {
             GateError::Windows(WindowsError::Ledger(LedgerError::Window(WindowError::Unseen {
                 window,
                 exact_from_ms,
             }))) => unseen(*window, *exact_from_ms),
             _ => Failure::file(&self.path, &error),
-        })
+        })?;
+        let Some(audit) = &self.config.audit else { return Ok(gate) };
+        let log =
+            audit.log(&self.folder, &gate).map_err(|error| Failure::input(error.to_string()).help(error.help()))?;
+        Ok(gate.with_recorder(Arc::new(log)))
     }
 }
 
@@ -155,6 +160,20 @@ pub fn failed(error: &LedgerError) -> Failure {
         _ => Failure::input(error.to_string()),
     };
     failure.help(error.help())
+}
+
+/// 32 bytes that nobody can guess.
+///
+/// # Errors
+///
+/// [`Failure`] when the system has none.
+pub fn random() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map(|()| bytes).map_err(|error| {
+        Failure::output(format!("can't make a key: no random bytes from this system: {error}"))
+            .help("make the key on another machine, and copy it here")
+    })
 }
 
 /// Milliseconds since 1970; before that, 0.

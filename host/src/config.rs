@@ -28,6 +28,14 @@
 //! key_file = "ledger.key"
 //! durability = "process"
 //!
+//! ## The audit log, kept in the ledger: what each ask records, and under which keys. Without it, asks aren't recorded.
+//! [audit]
+//! origin = "log.example/support-desk"
+//! customer_key_files = ["audit-customers.key"]
+//! signing_key_file = "audit.key"
+//! public_keys = ["log.example/support-desk+d588e89c+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"]
+//! checkpoints_file = "audit.checkpoints"
+//!
 //! ## Who may answer requests for approvals with the command, by the user that runs it.
 //! [[approvers]]
 //! user = 1001
@@ -60,6 +68,7 @@
 //! ```
 
 mod approvers;
+mod audit;
 mod store;
 
 use std::collections::BTreeSet;
@@ -74,6 +83,7 @@ use crate::engine::EngineConfig;
 use crate::obligations::ObligationKind;
 
 pub use approvers::ApproverConfig;
+pub use audit::{AuditConfig, AuditConfigError};
 pub use store::{LedgerConfig, LedgerConfigError, LedgerStore};
 
 /// Bytes of a configuration file, 1 MiB: a hundred modules take a few KiB.
@@ -118,6 +128,8 @@ pub struct GateConfig {
     pub fields_per_job_max: usize,
     /// Where the ledger is. Default: nowhere. It serves to open the ledger, before the gate is made.
     pub ledger: Option<LedgerConfig>,
+    /// Which audit log asks are recorded in. Default: none, and nothing is recorded. It serves to make the log, after the gate.
+    pub audit: Option<AuditConfig>,
     /// Who may answer requests for approvals with the command. Default: nobody. The gate itself doesn't read it.
     pub approvers: Vec<ApproverConfig>,
     /// What a call into a module may take. It serves to make the [`crate::Engine`], before the gate.
@@ -138,6 +150,7 @@ impl Default for GateConfig {
             customers_per_job_max: CUSTOMERS_PER_JOB_MAX,
             fields_per_job_max: FIELDS_PER_JOB_MAX,
             ledger: None,
+            audit: None,
             approvers: Vec::new(),
             engine: EngineConfig::default(),
         }
@@ -329,6 +342,7 @@ struct File {
     customers_per_job_max: Option<usize>,
     fields_per_job_max: Option<usize>,
     ledger: Option<store::FileLedger>,
+    audit: Option<audit::FileAudit>,
     #[serde(default)]
     approvers: Vec<approvers::FileApprover>,
     #[serde(default)]
@@ -381,6 +395,7 @@ impl File {
             customers_per_job_max: self.customers_per_job_max.unwrap_or(default.customers_per_job_max),
             fields_per_job_max: self.fields_per_job_max.unwrap_or(default.fields_per_job_max),
             ledger: self.ledger.map(store::FileLedger::into_config).transpose()?,
+            audit: self.audit.map(audit::FileAudit::into_config).transpose()?,
             approvers: self
                 .approvers
                 .into_iter()

@@ -55,6 +55,7 @@ mod answer;
 mod approvals;
 mod artifact;
 mod ask;
+mod audit;
 mod authorize;
 mod component;
 mod config;
@@ -89,15 +90,17 @@ mod windows;
 mod workspace;
 
 pub use approvals::{Approval, Approvals, ApprovalsSummary, ApproverRole, JobDigest};
+pub use audit::{AuditLog, LedgerRecords};
 pub use config::{
-    ApproverConfig, CONFIG_BYTES_MAX, ErringPolicies, GateConfig, GateConfigError, Isolation, LedgerConfig,
-    LedgerConfigError, LedgerStore, ModulePin, Version, WindowKind,
+    ApproverConfig, AuditConfig, AuditConfigError, CONFIG_BYTES_MAX, ErringPolicies, GateConfig, GateConfigError,
+    Isolation, LedgerConfig, LedgerConfigError, LedgerStore, ModulePin, Version, WindowKind,
 };
 pub use customers::{CUSTOMER_ATTRIBUTES_MAX, Column, Customers, CustomersError};
 pub use decision::{AgentView, Asked, Cause, Decision, Form, ModuleInfo, PolicyInfo, PolicyUse, Verdict};
 pub use engine::{ConfigError, Engine, EngineConfig};
 pub use entities::{ENTITIES_MAX, Entities, EntitiesError, Entity, PARENTS_MAX};
 pub use error::{AnswerError, EvaluateError, GuestCall, PointerFault};
+pub use exportgate_audit as audit_log;
 pub use exportgate_contract as contract;
 pub use exportgate_contract::value::{EntityUid, Ip, Value};
 pub use exportgate_ledger as ledger;

@@ -6,6 +6,8 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "ask/audit.rs"]
+mod audit;
 #[path = "support/component.rs"]
 mod component;
 #[path = "support/failing.rs"]

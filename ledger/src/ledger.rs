@@ -164,6 +164,13 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// [`crate::StoreError`].
     fn records(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError>;
 
+    /// The index after that of the last record.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError`].
+    fn records_end(&self) -> Result<u64, LedgerError>;
+
     /// Says that two ids are one person: from now on, and in all windows, `alias` counts as `canonical`. It can't be undone.
     ///
     /// # Errors
@@ -273,6 +280,14 @@ pub trait Transaction {
     ///
     /// [`LedgerError::Limit`]; [`crate::StoreError`].
     fn add_review(&mut self, review: &NewReview<'_>) -> Result<i64, LedgerError>;
+
+    /// The index that the next record of this transaction gets, whatever other transactions do: so that a record can hold its own
+    /// index. Ask last, as for [`Transaction::append_record`].
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError`].
+    fn next_record(&mut self) -> Result<u64, LedgerError>;
 
     /// Appends a record that the ledger doesn't look into; returns its index. Indexes begin with 0 and have no gaps. Append
     /// last: in a PostgreSQL store, transactions of all subjects wait for each other from here on.

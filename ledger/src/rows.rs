@@ -253,6 +253,8 @@ pub(crate) trait Rows {
     /// The latest review items, at most `max`.
     fn reviews(&mut self, max: usize) -> Result<Vec<Review>, StoreError>;
 
+    /// The number that the next record gets. No other transaction appends one before this one has ended.
+    fn next_record(&mut self) -> Result<u64, StoreError>;
     fn append_record(&mut self, record: &[u8]) -> Result<u64, StoreError>;
     fn records(&mut self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
     /// How many records there are, and the number after the last.

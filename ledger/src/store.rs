@@ -348,6 +348,10 @@ macro_rules! impl_ledger {
                 self.read_into(|rows| Ok(rows.records(from, max.min(ROWS_LISTED_MAX))?))
             }
 
+            fn records_end(&self) -> Result<u64, LedgerError> {
+                self.read_into(|rows| Ok(rows.count_records()?.1))
+            }
+
             fn merge(&self, alias: &str, canonical: &str, clock_ms: i64) -> Result<(), LedgerError> {
                 self.merge_customers(alias, canonical, clock_ms)
             }

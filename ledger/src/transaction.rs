@@ -223,6 +223,10 @@ impl Transaction for Tx<'_> {
         Ok(self.rows.insert_review(review, self.now_ms)?)
     }
 
+    fn next_record(&mut self) -> Result<u64, LedgerError> {
+        Ok(self.rows.next_record()?)
+    }
+
     fn append_record(&mut self, record: &[u8]) -> Result<u64, LedgerError> {
         check_limit("bytes of a record", record.len(), RECORD_BYTES_MAX)?;
         Ok(self.rows.append_record(record)?)

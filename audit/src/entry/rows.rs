@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::bytes::{Reader, Writer, ascends};
 use super::{CustomerHash, ENTRY_BYTES_MAX, ReadError, WriteError};
 
 /// In which form a field leaves. A greater form reveals more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// It doesn't leave.
     #[default]
@@ -55,7 +57,7 @@ impl Form {
 }
 
 /// How many customers follow an entry, in how many entries, and a digest of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RowsSum {
     /// How many customers.
     pub customers: u64,
@@ -64,11 +66,12 @@ pub struct RowsSum {
     /// Under the key of which epoch they are hashed.
     pub epoch: u32,
     /// SHA-256 of the runs of all these entries, as written, one after the other.
+    #[serde(serialize_with = "super::hexadecimal")]
     pub sha256: [u8; 32],
 }
 
 /// Customers whose fields leave in the same forms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Run {
     /// The form of each field, in the order of the decision's fields.
     pub forms: Vec<Form>,
@@ -77,7 +80,7 @@ pub struct Run {
 }
 
 /// One entry of customers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rows {
     /// The id of the job.
     pub job: String,

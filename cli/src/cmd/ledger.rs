@@ -1,14 +1,12 @@
 //! `exportgate ledger`: making, looking at and checking the ledger of a configuration.
 
-use std::io::Read;
-
 use exportgate::LedgerStore;
 use exportgate::ledger::{Durability, LedgerError, RequestState, StoreError};
 
 use crate::args::{Declared, LedgerCommand, WithConfig};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, count};
-use crate::setup::{Setup, failed, now_ms, unopened, window_name};
+use crate::setup::{Setup, failed, now_ms, random, unopened, window_name};
 
 /// Runs `exportgate ledger`.
 pub fn run(command: &LedgerCommand) -> Result<Exit, Failure> {
@@ -34,16 +32,6 @@ fn init(args: &WithConfig) -> Result<Exit, Failure> {
         ))?;
     }
     Ok(Exit::Done)
-}
-
-/// 32 bytes that nobody can guess.
-fn random() -> Result<[u8; 32], Failure> {
-    let mut bytes = [0; 32];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    read.map(|()| bytes).map_err(|error| {
-        Failure::output(format!("can't make a key: no random bytes from this system: {error}"))
-            .help("write 64 random hexadecimal digits into the key file yourself")
-    })
 }
 
 fn place(setup: &Setup) -> Result<String, Failure> {

@@ -31,7 +31,7 @@ pub fn digest(dir: &Path, component: &str) -> String {
 }
 
 /// A folder with the pack of `exportgate init`, its component, a configuration, and a ledger.
-fn with_ledger() -> TempDir {
+pub fn with_ledger() -> TempDir {
     let dir = with_pack();
     run(dir.path(), &["build", "pack", "-o", "my-pack.wasm"]).exits(0);
     write(&dir, "job.json", "{}");
@@ -46,7 +46,7 @@ fn with_ledger() -> TempDir {
     dir
 }
 
-fn ask(dir: &TempDir, id: &str, agent: &str, customers: &[&str]) -> Ran {
+pub fn ask(dir: &TempDir, id: &str, agent: &str, customers: &[&str]) -> Ran {
     write(dir, "job.json", job(id, agent, customers));
     run(dir.path(), &["ask", "--job", "job.json"])
 }

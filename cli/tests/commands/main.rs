@@ -4,6 +4,7 @@
 #[cfg(unix)]
 mod approvals;
 mod ask;
+mod audit;
 mod bad_input;
 mod budgets;
 mod conformance;

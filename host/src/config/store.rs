@@ -99,18 +99,25 @@ fn open_postgres(_: &str, _: CustomerKey) -> Result<Arc<dyn Ledger>, LedgerConfi
 }
 
 fn read_key(path: &Path) -> Result<CustomerKey, LedgerConfigError> {
-    let path_buf = || path.to_path_buf();
-    let unreadable = |error: io::Error| LedgerConfigError::KeyFile { path: path_buf(), message: error.to_string() };
+    let text = read_private(path, KEY_FILE_BYTES_MAX)?;
+    let bytes = unhex(text.trim()).ok_or_else(|| LedgerConfigError::Key { path: path.to_path_buf() })?;
+    Ok(CustomerKey::new(&bytes)?)
+}
+
+/// The text of a file that holds a key, and that nobody but its owner may read: its first `bytes_max` bytes.
+pub(super) fn read_private(path: &Path, bytes_max: u64) -> Result<String, LedgerConfigError> {
+    let unreadable =
+        |error: io::Error| LedgerConfigError::KeyFile { path: path.to_path_buf(), message: error.to_string() };
     let file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
     if !found.is_file() {
-        return Err(LedgerConfigError::KeyFile { path: path_buf(), message: "it isn't a file".to_owned() });
+        let message = "it isn't a file".to_owned();
+        return Err(LedgerConfigError::KeyFile { path: path.to_path_buf(), message });
     }
     check_private(path, &found)?;
     let mut text = String::new();
-    file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
-    let bytes = unhex(text.trim()).ok_or_else(|| LedgerConfigError::Key { path: path_buf() })?;
-    Ok(CustomerKey::new(&bytes)?)
+    file.take(bytes_max).read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
 }
 
 /// Refuses a key that others than its owner may read or write.
@@ -198,7 +205,7 @@ impl LedgerConfigError {
             }
             Self::NoPostgres => "build with `--features postgres`, or name a SQLite file".to_owned(),
             Self::Exists { .. } => "use the ledger that is there, or name another place under `[ledger]`".to_owned(),
-            Self::KeyFile { .. } => "check `key_file` under `[ledger]`, and who may read it".to_owned(),
+            Self::KeyFile { .. } => "check where the configuration says that it is, and who may read it".to_owned(),
             Self::KeyPermissions { path, .. } => format!("chmod 600 {}", path.display()),
             Self::Key { .. } => "restore the key from its backup; with another key the ledger recognises nobody".to_owned(),
             Self::Ledger(error) => error.help().to_owned(),

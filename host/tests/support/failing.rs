@@ -146,6 +146,9 @@ impl Ledger for Around {
     fn records(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
         self.ledger.records(from, max)
     }
+    fn records_end(&self) -> Result<u64, LedgerError> {
+        self.ledger.records_end()
+    }
     fn merge(&self, alias: &str, canonical: &str, clock_ms: i64) -> Result<(), LedgerError> {
         self.ledger.merge(alias, canonical, clock_ms)
     }
@@ -208,6 +211,9 @@ impl Transaction for Inside<'_> {
         let number = self.transaction.add_review(review)?;
         self.failing.pass(Step::Review)?;
         Ok(number)
+    }
+    fn next_record(&mut self) -> Result<u64, LedgerError> {
+        self.transaction.next_record()
     }
     fn append_record(&mut self, record: &[u8]) -> Result<u64, LedgerError> {
         let index = self.transaction.append_record(record)?;

@@ -629,6 +629,12 @@ impl Rows for PostgresRows<'_> {
             .collect()
     }
 
+    fn next_record(&mut self) -> Result<u64, StoreError> {
+        let next: Option<i64> = self.one("SELECT count FROM records FOR UPDATE", &[])?;
+        let next = next.ok_or_else(|| corrupt("the number of records is missing"))?;
+        u64::try_from(next).map_err(|_| corrupt("the number of records is negative"))
+    }
+
     fn append_record(&mut self, record: &[u8]) -> Result<u64, StoreError> {
         let number: Option<i64> = self.one("UPDATE records SET count = count + 1 RETURNING count - 1", &[])?;
         let number = number.ok_or_else(|| corrupt("the number of records is missing"))?;

@@ -434,6 +434,11 @@ impl Rows for SqliteRows<'_> {
         }
     }
 
+    fn next_record(&mut self) -> Result<u64, StoreError> {
+        let next = self.one("SELECT coalesce(max(number) + 1, 0) FROM record", [], |row| row.get::<_, i64>(0))?;
+        u64::try_from(next.unwrap_or_default()).map_err(|_| corrupt("a record has a negative number"))
+    }
+
     fn append_record(&mut self, record: &[u8]) -> Result<u64, StoreError> {
         let sql = "INSERT INTO record (number, bytes) SELECT coalesce(max(number) + 1, 0), ?1 FROM record";
         self.run(sql, [record])?;

@@ -156,7 +156,8 @@ impl Run<'_> {
                 transaction.record_denial(&subjects[0])?;
             }
             if let Some(record) = &record {
-                transaction.append_record(record)?;
+                let next = transaction.next_record()?;
+                assert_eq!(transaction.append_record(record)?, next);
             }
             Ok(if discard { End::Discard } else { End::Commit })
         });
