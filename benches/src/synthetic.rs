@@ -175,7 +175,7 @@ mod tests {
     use exportgate_compiler::{CompileOptions, compile};
 
     use super::*;
-    use crate::{NOW_MS, gate};
+    use crate::reference::{NOW_MS, gate};
 
     #[test]
     fn whatever_the_number_of_policies_a_job_is_decided_alike() {
