@@ -1,6 +1,7 @@
 //! Every test that runs policies: one binary, so that Wasmtime and Cedar are linked once.
 
 mod allocations;
+mod approve;
 mod conformance;
 mod determinism;
 mod fuzz;
