@@ -24,8 +24,7 @@ fn who_may_approve_is_answered_as_cedar_does() {
     let (schema, policies) = guests::texts("support-desk");
     let reference = CedarReference::new(&schema, &policies, "[]").unwrap();
     let engine = guests::engine();
-    let compiled =
-        exportgate_compiler::compile(&guests::pack("support-desk"), &CompileOptions::default()).unwrap();
+    let compiled = exportgate_compiler::compile(&guests::pack("support-desk"), &CompileOptions::default()).unwrap();
     let compiled = Module::load(&engine, &compiled.component).unwrap();
     let modules = [("compiled", compiled), ("interpreted", guests::interpreted(&engine, "support-desk"))];
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use exportgate::{Engine, EngineConfig, Module};
 use exportgate_compiler::{Artifact, Pack};
 use exportgate_contract::limits::MODULE_BYTES_MAX;
+use exportgate_guest_build::interpreter::{self, InterpreterError};
 use exportgate_guest_build::scaffold::{self, ScaffoldError};
-use exportgate_guest_build::{BuildError, interpreter, spec};
+use exportgate_guest_build::{BuildError, spec};
 
 use crate::failure::{Exit, Failure};
 use crate::{input, output, pack};
@@ -58,8 +59,14 @@ fn refused(dir: &Path, error: &BuildError) -> Failure {
 /// # Errors
 ///
 /// [`Failure`].
-pub fn interpret(core: &Path, pack: &Pack) -> Result<Artifact, Failure> {
-    let made = interpreter::interpret(&read_core(core)?, pack).map_err(|error| Failure::file(core, error))?;
+pub fn interpret(core: &Path, dir: &Path, pack: &Pack) -> Result<Artifact, Failure> {
+    let made = interpreter::interpret(&read_core(core)?, pack).map_err(|error| match error {
+        InterpreterError::Compile(errors) => pack::refused(dir, &errors),
+        InterpreterError::Core(_) | InterpreterError::Component(_) => Failure::file(core, error).help(
+            "build it: `cargo build --release --target wasm32-unknown-unknown` in `guest-policies/cedar-interpreter`",
+        ),
+        error => Failure::file(dir, error),
+    })?;
     check(&made.component)?;
     Ok(Artifact { component: made.component, manifest: made.manifest, warnings: Vec::new() })
 }

@@ -10,7 +10,7 @@ use crate::{guest, output, pack};
 pub fn run(args: &Build) -> Result<Exit, Failure> {
     let started = Instant::now();
     let artifact = match (&args.interpreter, &args.core) {
-        (Some(core), _) => guest::interpret(core, &pack::load(&args.pack)?)?,
+        (Some(core), _) => guest::interpret(core, &args.pack, &pack::load(&args.pack)?)?,
         (None, Some(core)) => guest::build_core(&args.pack, core)?,
         (None, None) => pack::compile(&args.pack)?,
     };

@@ -9,6 +9,7 @@ mod bad_input;
 mod budgets;
 mod conformance;
 mod evaluate;
+mod guests;
 mod packs;
 mod replay;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use exportgate_compiler::{CompileErrors, CompileOptions, Pack};
@@ -20,8 +21,11 @@ pub const MANIFEST_JSON: &str = "manifest.json";
 /// The manifest as a Rust constant, beside it.
 pub const MANIFEST_RS: &str = "manifest.rs";
 
-/// How many files of source a guest crate may have.
+/// How many files of source a guest crate may have: each is named in the manifest.
 const SOURCES_MAX: usize = 1_024;
+
+/// Bytes of one of its files, 16 MiB: as much as a module may have.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// What building a guest crate gives.
 #[derive(Debug)]
@@ -45,6 +49,22 @@ pub enum BuildError {
         path: String,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file is larger than any that a guest needs.
+    #[error("`{path}` is larger than {max} bytes")]
+    TooLarge {
+        /// Its path.
+        path: String,
+        /// How large a file may be.
+        max: u64,
+    },
+    /// The crate has more files of source than a manifest lists.
+    #[error("`{path}` holds more than {max} files")]
+    TooManySources {
+        /// The folder of the sources.
+        path: String,
+        /// How many there may be.
+        max: usize,
     },
     /// A derived file can't be written.
     #[error("`{path}` can't be written: {source}")]
@@ -83,7 +103,12 @@ impl BuildError {
         match self {
             Self::Cargo(error) => error.help(),
             Self::Stale => Some("put `exportgate_sdk::manifest!` into the crate, and nothing else into that section"),
-            Self::Component(ComponentError::Export(_)) => Some("put `exportgate_sdk::export!` into the crate"),
+            Self::Component(ComponentError::Export(_)) => {
+                Some("docs/guests.md lists the exports; in Rust `exportgate_sdk::export!` makes them")
+            }
+            Self::Read { path, .. } if path.ends_with(spec::FILE) => {
+                Some("name the folder of a guest: one with `policy.toml`, its schema and its catalogue")
+            }
             _ => None,
         }
     }
@@ -210,7 +235,11 @@ fn collect_sources(dir: &Path, path: &str, sources: &mut BTreeMap<String, Vec<u8
         let path = format!("{path}/{name}");
         if entry.file_type().map_err(read_error)?.is_dir() {
             collect_sources(dir, &path, sources)?;
-        } else if !name.starts_with('.') && sources.len() < SOURCES_MAX {
+        } else if !name.starts_with('.') {
+            if sources.len() >= SOURCES_MAX {
+                let path = dir.join("src").display().to_string();
+                return Err(BuildError::TooManySources { path, max: SOURCES_MAX });
+            }
             sources.insert(path.clone(), read(dir, &path)?);
         }
     }
@@ -219,7 +248,15 @@ fn collect_sources(dir: &Path, path: &str, sources: &mut BTreeMap<String, Vec<u8
 
 fn read(dir: &Path, path: &str) -> Result<Vec<u8>, BuildError> {
     let full = dir.join(path);
-    std::fs::read(&full).map_err(|source| BuildError::Read { path: full.display().to_string(), source })
+    let name = || full.display().to_string();
+    let file = std::fs::File::open(&full).map_err(|source| BuildError::Read { path: name(), source })?;
+    let mut bytes = Vec::new();
+    // One byte more than is allowed tells a file that is too large, also one that grows meanwhile.
+    let read = file.take(FILE_BYTES_MAX.saturating_add(1)).read_to_end(&mut bytes);
+    match read.map_err(|source| BuildError::Read { path: name(), source })? {
+        length if u64::try_from(length).is_ok_and(|length| length <= FILE_BYTES_MAX) => Ok(bytes),
+        _ => Err(BuildError::TooLarge { path: name(), max: FILE_BYTES_MAX }),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -14,6 +14,9 @@ pub enum CargoError {
     /// Cargo couldn't be run.
     #[error("cargo can't be run: {0}")]
     Run(#[source] std::io::Error),
+    /// The folder holds no crate. Cargo would build whatever lies in a folder above.
+    #[error("`{0}` has no `Cargo.toml`")]
+    NoCrate(String),
     /// The toolchain lacks the target.
     #[error("the Rust toolchain has no target `{TARGET}`")]
     Target,
@@ -39,6 +42,7 @@ impl CargoError {
         match self {
             Self::Target => Some("install it: `rustup target add wasm32-unknown-unknown`"),
             Self::Run(_) => Some("install Rust: https://rustup.rs"),
+            Self::NoCrate(_) => Some("a guest in another language is built from its core module: `--core FILE`"),
             Self::Cdylib(_) => Some("add it, as `exportgate init --rust` writes it"),
             Self::Build(_) | Self::Read { .. } => None,
         }
@@ -52,6 +56,9 @@ impl CargoError {
 ///
 /// [`CargoError`].
 pub fn build(dir: &Path) -> Result<Vec<u8>, CargoError> {
+    if !dir.join("Cargo.toml").is_file() {
+        return Err(CargoError::NoCrate(dir.display().to_string()));
+    }
     check_target(dir)?;
     let output = cargo(dir)
         .args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"])

@@ -113,6 +113,9 @@ pub fn manifest(wasm: &[u8]) -> Result<Manifest, ComponentError> {
 /// Checks a core module, and says whether it describes its world itself, as wit-bindgen's do.
 fn check_core(core: &[u8]) -> Result<bool, ComponentError> {
     const NEEDED: [&str; 4] = [EVALUATE, "cabi_post_evaluate", "cabi_realloc", "memory"];
+    if !core.starts_with(b"\0asm") {
+        return Err(ComponentError::Module("it doesn't begin with `\\0asm`".to_owned()));
+    }
     let (mut exports, mut described) = (Vec::new(), false);
     for payload in Parser::new(0).parse_all(core) {
         match payload.map_err(module_error)? {
