@@ -110,7 +110,7 @@ fn compare_compiled(engine: &Engine, runtime: &wasmtime::Engine, case: &Case, wr
     };
     let interpreter = IrInterpreter::new(case, &data);
     compare(interpreter.as_ref().map(|engine| engine as _).map_err(Clone::clone), case, wrong);
-    let none = Passes { fold: false, states: false };
+    let none = Passes::NONE;
     let plain = CompiledModule::new("compiled without passes", engine, case, &data, none);
     compare(plain.as_ref().map(|engine| engine as _).map_err(Clone::clone), case, wrong);
     let compiled = CompiledModule::new("compiled", engine, case, &data, Passes::default());

@@ -13,9 +13,13 @@ mod code;
 mod composite;
 mod evaluate;
 mod expr;
+mod lists;
 mod module;
+mod points;
 mod question;
 mod runtime;
+mod unit;
+mod words;
 
 use exportgate_contract::frame;
 use exportgate_contract::limits::QUESTIONS_MAX;
@@ -140,9 +144,10 @@ pub(crate) fn emit(finished: &Finished) -> Result<CoreModule, EmitError> {
     let mut axes = Vec::with_capacity(program.questions.len());
     let mut functions = Vec::with_capacity(program.questions.len());
     let mut cost = Cost::default();
-    let mut policies_max = 0;
+    let (mut policies_max, mut record_bytes) = (0, 0);
     for (question, shape) in program.questions.iter().zip(&finished.questions) {
-        let asked = question::emit_question(&mut module, question, shape.axis, &facts)?;
+        let asked = question::emit_question(&mut module, question, shape.axis, &facts, finished.compact_outcomes)?;
+        record_bytes = record_bytes.max(asked.record_bytes);
         let point = evaluate::point_cost(question.conditions.len(), module.cost(asked.function));
         cost.point = cost.point.max(point);
         cost.call = cost.call.saturating_add(asked.loop_cost + evaluate::QUESTION_COST);
@@ -151,8 +156,13 @@ pub(crate) fn emit(finished: &Finished) -> Result<CoreModule, EmitError> {
         functions.push(asked.function);
     }
 
-    let expected =
-        Expected { facts: counts, constants: index(program.symbols.len()), questions: &axes, functions: &functions };
+    let expected = Expected {
+        facts: counts,
+        constants: index(program.symbols.len()),
+        questions: &axes,
+        functions: &functions,
+        record_bytes,
+    };
     let function = module.declare(&[ValType::I32, ValType::I32], &[ValType::I32]);
     let code = evaluate::emit_evaluate(&mut module, &expected);
     cost.call = cost.call.saturating_add(code.instructions());

@@ -196,6 +196,7 @@ fn lower_question(
         resource: environment.resource.clone(),
         binding,
         given,
+        guards: Vec::new(),
         conditions,
     })
 }

@@ -14,7 +14,7 @@ mod walk;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use exportgate_contract::manifest::{Binding, Fact, Input, Policy, Term};
+use exportgate_contract::manifest::{Axis, Binding, Fact, Input, Policy, Term};
 use exportgate_contract::value::{EntityUid, Value};
 
 pub use expr::{Expr, IpOperand, IpTest, PatternElement};
@@ -34,6 +34,10 @@ pub struct FactId(pub u32);
 /// A position in [`Program::policies`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyIdx(pub u32);
+
+/// A position in [`Question::guards`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GuardId(pub u32);
 
 /// A pack, lowered.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +69,33 @@ pub struct Question {
     pub binding: Binding,
     /// The inputs that are there in every request; others may be absent.
     pub given: BTreeSet<u32>,
+    /// What several conditions ask, or what varies less than the question: each is worked out once for each point of its
+    /// own axis. Lowering makes none; the passes `axes` and `share` do.
+    pub guards: Vec<Guard>,
     /// The policies with their conditions, ascending by policy. One that isn't here can neither apply nor err.
     pub conditions: Vec<(PolicyIdx, Expr)>,
+}
+
+/// A truth value that conditions name instead of saying it again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// What it varies over: the join of the facts that it reads.
+    pub axis: Axis,
+    /// Whether evaluating it may err.
+    pub can_err: bool,
+    /// What it says. It may name guards of axes coarser than its own.
+    pub test: Expr,
+}
+
+impl Question {
+    /// All expressions of the question: its conditions, then its guards.
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.conditions.iter().map(|(_, condition)| condition).chain(self.guards.iter().map(|guard| &guard.test))
+    }
+
+    /// The same, to change them.
+    pub(crate) fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let conditions = self.conditions.iter_mut().map(|(_, condition)| condition);
+        conditions.chain(self.guards.iter_mut().map(|guard| &mut guard.test))
+    }
 }

@@ -3,8 +3,11 @@
 //! Each pass has an off switch in [`Passes`], and tests compare what it yields with the plain program. [`finish::finish`]
 //! isn't a choice: it puts the tables into the order in which the frame has them.
 
+mod axes;
 pub(crate) mod finish;
 mod fold;
+mod guards;
+mod share;
 mod states;
 
 use crate::codegen::EmitError;
@@ -18,17 +21,24 @@ pub struct Passes {
     pub fold: bool,
     /// Lets a `has` read the state of the value beside it instead of a cell of its own.
     pub states: bool,
+    /// Works out what varies less than its question once for each point of its own axis: the job, a row, a column.
+    pub axes: bool,
+    /// Works out what several policies of a question ask once for all of them.
+    pub share: bool,
+    /// Keeps outcomes as words, a bit for each policy, where a question has few of them, and looks at lists only when a new
+    /// outcome comes up.
+    pub outcomes: bool,
 }
 
 impl Passes {
     /// None of them: the plain program, which optimised ones are compared with.
-    pub const NONE: Self = Self { fold: false, states: false };
+    pub const NONE: Self = Self { fold: false, states: false, axes: false, share: false, outcomes: false };
 }
 
 impl Default for Passes {
     /// All of them.
     fn default() -> Self {
-        Self { fold: true, states: true }
+        Self { fold: true, states: true, axes: true, share: true, outcomes: true }
     }
 }
 
@@ -48,7 +58,15 @@ pub(crate) fn run(program: ir::Program, passes: &Passes) -> Result<Finished, Emi
         program = states::merge_states(program);
         verify(&program, "the pass `states`")?;
     }
-    let finished = finish::finish(program);
+    if passes.axes {
+        program = axes::hoist(program);
+        verify(&program, "the pass `axes`")?;
+    }
+    if passes.share {
+        program = share::share(program);
+        verify(&program, "the pass `share`")?;
+    }
+    let finished = finish::finish(program, passes.outcomes);
     verify(&finished.program, "the pass `finish`")?;
     Ok(finished)
 }

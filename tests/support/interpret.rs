@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use exportgate_compiler::ir::{Expr, FactId, IpOperand, IpTest, PatternElement, Program};
+use exportgate_compiler::ir::{Expr, FactId, Guard, IpOperand, IpTest, PatternElement, Program};
 use exportgate_contract::manifest::{ContextBinding, Effect, Read, Term};
 use exportgate_contract::types::Type;
 use exportgate_contract::value::{EntityUid, Ip, Value};
@@ -87,7 +87,7 @@ pub fn answer(program: &Program, store: &Store, asked: &Asked) -> Result<Answer,
             }
         }
     }
-    let scene = Scene { program, store, inputs };
+    let scene = Scene { program, guards: &question.guards, store, inputs };
     let (mut satisfied, mut erring) = (Vec::new(), BTreeSet::new());
     for (policy, condition) in &question.conditions {
         let policy = &program.policies[policy.0 as usize];
@@ -111,6 +111,7 @@ pub fn answer(program: &Program, store: &Store, asked: &Asked) -> Result<Answer,
 
 struct Scene<'a> {
     program: &'a Program,
+    guards: &'a [Guard],
     store: &'a Store,
     inputs: BTreeMap<u32, Value>,
 }
@@ -193,6 +194,7 @@ impl Scene<'_> {
                 Resolved::Absent => Value::Bool(false),
                 Resolved::Err => return Err(Erred),
             },
+            Expr::Guard(guard) => self.evaluate(&self.guards[guard.0 as usize].test)?,
             Expr::Not(of) => Value::Bool(!boolean(of)?),
             Expr::And(left, right) => Value::Bool(boolean(left)? && boolean(right)?),
             Expr::Or(left, right) => Value::Bool(boolean(left)? || boolean(right)?),

@@ -55,6 +55,10 @@ pub(super) enum Global {
     CellValuesStart,
     /// States of the cell facts at row 0 and column 0.
     CellStatesStart,
+    /// What is kept of each column, for the question at hand.
+    ColumnRecords,
+    /// What is kept of the current column.
+    ColumnRecord,
     /// Where the number of the next point's outcome goes.
     Point,
     /// Where the slots of the outcome table begin; 0 for none.
@@ -298,6 +302,17 @@ impl Code {
     /// Takes an address and an `i32`, stores it at `offset` from there.
     pub(super) fn store32(&mut self, offset: u32) -> &mut Self {
         self.push(&I::I32Store(at(offset, 2)))
+    }
+
+    /// Takes an address and an `i32`, stores its low byte at `offset` from there.
+    pub(super) fn store8(&mut self, offset: u32) -> &mut Self {
+        self.push(&I::I32Store8(at(offset, 0)))
+    }
+
+    /// Counts instructions of further rounds of a loop in this body.
+    pub(super) fn add_cost(&mut self, instructions: u64) -> &mut Self {
+        self.instructions = self.instructions.saturating_add(instructions);
+        self
     }
 
     /// Adds `amount` to an `i32` local.

@@ -11,7 +11,7 @@ use super::runtime::{PROBES_MAX, Routine, SLOT_BYTES, emit_allocate};
 
 /// Points for which no outcome table is made: clearing and filling it would cost more than an outcome that is written
 /// twice because another stood between.
-const POINTS_WITHOUT_TABLE: u32 = 16;
+pub(super) const POINTS_WITHOUT_TABLE: u32 = 16;
 
 /// Slots of the outcome table for each point: twice the points, rounded up to a power of two.
 const SLOTS_PER_POINT_MAX: u32 = 4;
@@ -33,6 +33,8 @@ pub(super) struct Expected<'a> {
     pub(super) questions: &'a [Axis],
     /// The function that asks each question.
     pub(super) functions: &'a [u32],
+    /// Bytes that are kept of each column, by the question that keeps most.
+    pub(super) record_bytes: u32,
 }
 
 /// Where the values and the states of the facts on an axis begin.
@@ -62,7 +64,7 @@ pub(super) fn emit_evaluate(module: &mut Module, expected: &Expected<'_>) -> Cod
     emit_read_header(&mut code, expected, &locals);
     emit_read_cells(&mut code, expected, &locals);
     emit_count_points(module, &mut code, expected, &locals);
-    emit_prepare_answer(module, &mut code, &locals);
+    emit_prepare_answer(module, &mut code, expected, &locals);
     let ask = emit_ask(module, expected);
     emit_each_question(&mut code, &locals, |code, id| {
         code.get(id).load32(0).call(ask);
@@ -201,8 +203,14 @@ fn emit_count_points(module: &mut Module, code: &mut Code, expected: &Expected<'
 }
 
 /// Takes room for the numbers of the points and, if there are many, for the outcome table, which it clears; begins the answer.
-fn emit_prepare_answer(module: &mut Module, code: &mut Code, l: &Locals) {
-    code.get(l.points).i32(2).push(&I::I32Shl).set(l.size);
+fn emit_prepare_answer(module: &mut Module, code: &mut Code, expected: &Expected<'_>, l: &Locals) {
+    if expected.record_bytes > 0 {
+        code.global(Global::Columns).i32(expected.record_bytes).push(&I::I32Mul).set(l.size);
+        emit_allocate(module, code, l.size, l.start);
+        code.get(l.start).set_global(Global::ColumnRecords);
+    }
+    // Rows are copied two numbers at a time, so up to one more than there are.
+    code.get(l.points).i32(2).push(&I::I32Shl).i32(8).push(&I::I32Add).set(l.size);
     emit_allocate(module, code, l.size, l.start);
     code.get(l.start).set_global(Global::Point);
 

@@ -12,16 +12,20 @@ use super::cells::CACHED;
 use super::code::{Code, Global, Label, Local};
 use super::module::{Module, index};
 use super::runtime::Routine;
+use super::unit::States;
 use super::{FactPlace, like_pattern};
 use crate::ir::{Expr, IpOperand, IpTest};
 
-/// Writes one function that evaluates policies.
+/// Writes one function that evaluates conditions or guards.
 ///
-/// The function takes the address where the next satisfied policy goes, and returns it moved.
+/// The function takes one word and returns it changed: the address where the next satisfied policy goes, or the policies
+/// that are still in the running.
 pub(super) struct Emitter<'a> {
     pub(super) module: &'a mut Module,
     pub(super) code: Code,
     pub(super) facts: &'a [FactPlace],
+    /// Where the guards keep what they found.
+    pub(super) states: &'a States,
     pub(super) cached: [(Global, Local, bool); CACHED.len()],
     /// Where errors of the current policy go.
     error: Label,
@@ -70,6 +74,7 @@ pub(super) fn shape(expr: &Expr) -> Shape {
         Expr::If(_, then, _) | Expr::Check(_, then) => shape(then),
         Expr::Bool(_)
         | Expr::Has(_)
+        | Expr::Guard(_)
         | Expr::Not(_)
         | Expr::And(..)
         | Expr::Or(..)
@@ -87,14 +92,14 @@ pub(super) fn shape(expr: &Expr) -> Shape {
 }
 
 impl<'a> Emitter<'a> {
-    /// A function without policies yet. `facts` says where each fact's cells are.
-    pub(super) fn new(module: &'a mut Module, facts: &'a [FactPlace]) -> Self {
+    /// A function without policies yet. `facts` says where each fact's cells are, `states` where guards keep what they found.
+    pub(super) fn new(module: &'a mut Module, facts: &'a [FactPlace], states: &'a States) -> Self {
         let mut code = Code::new(1);
         let cached = CACHED.map(|global| (global, code.local(ValType::I32), false));
         // Until the first policy opens its blocks nothing can err; this label is replaced then.
         let error = code.block();
         code.end();
-        Self { module, code, facts, cached, error, error_used: false }
+        Self { module, code, facts, states, cached, error, error_used: false }
     }
 
     /// The function's body.
@@ -126,6 +131,29 @@ impl<'a> Emitter<'a> {
         self.code.end();
     }
 
+    /// `if test { holds } else { fails }`, or on an error `errs`. `test` branches to the label it gets if it fails.
+    pub(super) fn emit_decide(
+        &mut self,
+        test: impl FnOnce(&mut Self, Label),
+        holds: impl FnOnce(&mut Self),
+        fails: impl FnOnce(&mut Self),
+        errs: impl FnOnce(&mut Self),
+    ) {
+        let next = self.code.block();
+        self.error = self.code.block();
+        self.error_used = false;
+        let failed = self.code.block();
+        test(self, failed);
+        holds(self);
+        self.code.br(next).end();
+        fails(self);
+        self.code.br(next).end();
+        if self.error_used {
+            errs(self);
+        }
+        self.code.end();
+    }
+
     /// Takes a truth value; errs if it holds.
     pub(super) fn err_if(&mut self) {
         self.error_used = true;
@@ -146,6 +174,7 @@ impl<'a> Emitter<'a> {
             }
             Expr::Fact(fact, ty) => self.emit_fact(*fact, ty),
             Expr::Has(fact) => self.emit_has(*fact),
+            Expr::Guard(guard) => self.emit_guard(*guard),
             Expr::Not(of) => {
                 self.emit_value(of);
                 self.code.push(&I::I32Eqz);

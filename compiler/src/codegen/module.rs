@@ -30,6 +30,7 @@ pub(super) struct Module {
     routines: BTreeMap<Routine, u32>,
     data: Vec<u8>,
     constants: BTreeMap<Vec<u8>, u32>,
+    word_table: Option<u32>,
 }
 
 impl Module {
@@ -86,6 +87,16 @@ impl Module {
     pub(super) fn variable(&mut self, words: &[u64]) -> u32 {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         self.place(&bytes)
+    }
+
+    /// The address of the table of words that all questions share, of `bytes`: each clears it before it uses it.
+    pub(super) fn word_table(&mut self, bytes: u32) -> u32 {
+        if let Some(address) = self.word_table {
+            return address;
+        }
+        let address = self.variable(&vec![0; usize::try_from(bytes / 8).unwrap_or(0)]);
+        self.word_table = Some(address);
+        address
     }
 
     fn place(&mut self, bytes: &[u8]) -> u32 {

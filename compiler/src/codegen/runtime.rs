@@ -24,6 +24,13 @@ pub(super) enum Routine {
     Reserve,
     /// `(outcome end)`: completes the outcome of the current point and writes down its number.
     Record,
+    /// `(outcome end) -> number`: the number of the outcome that lies at `Global::Outcome`, complete.
+    Find,
+    /// `(satisfied, erring, policies) -> number`: the number of an outcome given as words; `policies` is where the number of
+    /// the policy of each bit lies.
+    Note,
+    /// `(end, bits, policies) -> end`: appends the policies of the bits to a list.
+    Expand,
     /// `(policy)`: notes that a policy erred at the current point.
     Erred,
     /// `(reference) -> address`: where the payload of a symbol, or a composite of the guest, begins.
@@ -64,6 +71,9 @@ impl Routine {
         use ValType::{I32, I64};
         match self {
             Self::Reserve | Self::Record | Self::Erred => (&[I32], &[]),
+            Self::Find => (&[I32], &[I32]),
+            Self::Note => (&[I64, I64, I32], &[I32]),
+            Self::Expand => (&[I32, I64, I32], &[I32]),
             Self::Payload | Self::IpPayload | Self::IsEmpty => (&[I64], &[I32]),
             Self::Search => (&[I32, I32, I64], &[I32]),
             Self::HasWord | Self::HasComposite | Self::Subset | Self::Intersects | Self::Equal => (&[I64, I64], &[I32]),
@@ -79,6 +89,9 @@ pub(super) fn emit(module: &mut Module, routine: Routine) -> Code {
     match routine {
         Routine::Reserve => memory::emit_reserve(),
         Routine::Record => answer::emit_record(module),
+        Routine::Find => answer::emit_find(),
+        Routine::Note => answer::emit_note(module),
+        Routine::Expand => answer::emit_expand(),
         Routine::Erred => answer::emit_erred(),
         Routine::Payload => emit_payload(),
         Routine::Search => sets::emit_search(),

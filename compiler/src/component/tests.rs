@@ -1,6 +1,7 @@
 //! Runs generated modules on frames built by hand and compares their answers with Cedar's rules.
 
 mod arithmetic;
+mod axes;
 mod composites;
 mod frame;
 mod frames;

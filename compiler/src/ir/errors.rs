@@ -34,6 +34,8 @@ impl Errors<'_> {
             Expr::Bool(_) | Expr::Word(..) | Expr::Symbol(..) => false,
             Expr::Fact(fact, _) | Expr::Like(fact, _) => self.can_read_err(*fact),
             Expr::Has(fact) => self.can_has_err(*fact),
+            // Whoever made the guard knows; here it isn't known.
+            Expr::Guard(_) => true,
             Expr::Ip(_, operand) => self.can_operand_err(operand),
             Expr::IpInRange(inner, outer) => self.can_operand_err(inner) || self.can_operand_err(outer),
             // Constants whose result is a value are folded already.

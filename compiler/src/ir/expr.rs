@@ -6,10 +6,10 @@ use std::sync::Arc;
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Ip;
 
-use crate::ir::{FactId, SymbolId};
+use crate::ir::{FactId, GuardId, SymbolId};
 
 /// An expression. See [`crate::ir`] for evaluation and errors.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Expr {
     /// A truth value.
     Bool(bool),
@@ -21,6 +21,8 @@ pub enum Expr {
     Fact(FactId, Type),
     /// Whether a fact's state is VALUE. Errs when it is ERR.
     Has(FactId),
+    /// A guard of the question. Errs as it does.
+    Guard(GuardId),
     /// Logical negation.
     Not(Box<Expr>),
     /// True if both are; the second isn't evaluated when the first is false.
@@ -74,7 +76,7 @@ pub enum Expr {
 }
 
 /// An element of a `like` pattern.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PatternElement {
     /// Exactly this character.
     Char(char),
@@ -83,7 +85,7 @@ pub enum PatternElement {
 }
 
 /// Where an address comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IpOperand {
     /// The fact's value, with its payload.
     Fact(FactId),
@@ -92,7 +94,7 @@ pub enum IpOperand {
 }
 
 /// What is asked of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IpTest {
     /// `isIpv4`.
     V4,
@@ -110,6 +112,7 @@ impl Expr {
         match self {
             Self::Bool(_)
             | Self::Has(_)
+            | Self::Guard(_)
             | Self::Not(_)
             | Self::And(..)
             | Self::Or(..)

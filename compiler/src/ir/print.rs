@@ -34,6 +34,10 @@ pub fn print_question(program: &Program, question: &Question) -> String {
         &mut out,
         format_args!("question {} principal {} resource {}\n", question.action, question.principal, question.resource),
     );
+    for (i, guard) in question.guards.iter().enumerate() {
+        let (axis, test) = (axis_name(guard.axis), print_expr(program, &guard.test));
+        push(&mut out, format_args!("  g{i} = {test}: {axis}\n"));
+    }
     for (policy, condition) in &question.conditions {
         let id = usize::try_from(policy.0).ok().and_then(|i| program.policies.get(i)).map_or("?", |policy| &policy.id);
         push(&mut out, format_args!("  {id}: {}\n", print_expr(program, condition)));
@@ -130,6 +134,7 @@ fn write_expr(out: &mut String, program: &Program, expr: &Expr) {
         Expr::Symbol(symbol, _) => out.push_str(&print_symbol(program, symbol.0)),
         Expr::Fact(fact, _) => push(out, format_args!("f{}", fact.0)),
         Expr::Has(fact) => push(out, format_args!("(has f{})", fact.0)),
+        Expr::Guard(guard) => push(out, format_args!("g{}", guard.0)),
         Expr::Not(of) => write_list(out, program, "not", [&**of]),
         Expr::And(left, right) => write_list(out, program, "and", [&**left, &**right]),
         Expr::Or(left, right) => write_list(out, program, "or", [&**left, &**right]),

@@ -7,7 +7,7 @@ use exportgate_contract::manifest::{Axis, ContextBinding, Fact, Read, Term};
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;
 
-use crate::ir::{Expr, FactId, IpOperand, Program, SymbolId};
+use crate::ir::{Expr, FactId, Guard, GuardId, IpOperand, Program, Question, SymbolId};
 
 /// What is wrong with a program: a fault of the compiler, never of a pack.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,9 +23,10 @@ pub struct VerifyError {
 ///
 /// The first fault found.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
-    let checker = Checker { program };
-    checker.check_tables()?;
+    Checker { program, guards: &[] }.check_tables()?;
     for question in &program.questions {
+        let checker = Checker { program, guards: &question.guards };
+        checker.check_guards(question)?;
         let place = |policy: u32| format!("policy {policy} of question {}", question.action);
         let mut last = None;
         for (policy, condition) in &question.conditions {
@@ -58,6 +59,8 @@ fn at<T>(items: &[T], index: u32) -> Option<&T> {
 
 struct Checker<'a> {
     program: &'a Program,
+    /// Those of the question at hand.
+    guards: &'a [Guard],
 }
 
 impl Checker<'_> {
@@ -105,6 +108,37 @@ impl Checker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Each guard is on the axis of what it reads, and names only guards that are worked out before it.
+    fn check_guards(&self, question: &Question) -> Result<(), VerifyError> {
+        for (i, guard) in self.guards.iter().enumerate() {
+            let fail =
+                |message: String| VerifyError { message, place: format!("guard {i} of question {}", question.action) };
+            self.check_expr(&guard.test, &Type::Bool).map_err(fail)?;
+            let (mut axis, mut fault) = (Axis::Job, None);
+            guard.test.each(&mut |expr| {
+                expr.own_facts(&mut |fact| axis = axis.join(self.fact(*fact).map_or(Axis::Job, |fact| fact.axis)));
+                if let Expr::Guard(named) = expr {
+                    match self.guard(*named) {
+                        Ok(named) if named.axis != guard.axis => axis = axis.join(named.axis),
+                        Ok(_) => fault = Some("a guard that names one of its own axis".to_owned()),
+                        Err(message) => fault = Some(message),
+                    }
+                }
+            });
+            if let Some(message) = fault {
+                return Err(fail(message));
+            }
+            if axis != guard.axis {
+                return Err(fail(format!("axis {:?} where its facts join to {axis:?}", guard.axis)));
+            }
+        }
+        Ok(())
+    }
+
+    fn guard(&self, guard: GuardId) -> Result<&Guard, String> {
+        at(self.guards, guard.0).ok_or_else(|| "an unknown guard".to_owned())
     }
 
     fn check_fact(&self, fact: &Fact, axes: &[Axis]) -> Result<(), String> {
@@ -158,6 +192,9 @@ impl Checker<'_> {
             Expr::Fact(fact, ty) => expect(&self.fact(*fact)?.ty, ty)?,
             Expr::Has(fact) => {
                 self.fact(*fact)?;
+            }
+            Expr::Guard(guard) => {
+                self.guard(*guard)?;
             }
             Expr::Not(of) => bools(&[of])?,
             Expr::And(left, right) | Expr::Or(left, right) => bools(&[left, right])?,

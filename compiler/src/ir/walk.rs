@@ -11,6 +11,7 @@ macro_rules! visit_operands {
             | Expr::Symbol(..)
             | Expr::Fact(..)
             | Expr::Has(_)
+            | Expr::Guard(_)
             | Expr::Like(..)
             | Expr::Ip(..)
             | Expr::IpInRange(..) => {}
@@ -114,6 +115,20 @@ impl Expr {
             Self::Record(fields) => fields.iter_mut().for_each(|(_, name, _)| change(name)),
             _ => {}
         }
+    }
+
+    /// The links of a condition `a && b && c`, in the order of evaluation; one link for any other expression.
+    pub(crate) fn links(&self) -> Vec<&Self> {
+        let mut links = Vec::new();
+        // What is still to be taken apart, last first.
+        let mut open = vec![self];
+        while let Some(expr) = open.pop() {
+            match expr {
+                Self::And(left, right) => open.extend([&**right, &**left]),
+                expr => links.push(expr),
+            }
+        }
+        links
     }
 
     /// How many expressions it is made of, itself included.

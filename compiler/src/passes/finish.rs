@@ -18,6 +18,8 @@ pub(crate) struct Finished {
     pub(crate) program: Program,
     /// What each question reads, in the order of the program's questions.
     pub(crate) questions: Vec<QuestionShape>,
+    /// Whether code keeps outcomes as words while it can, rather than as lists.
+    pub(crate) compact_outcomes: bool,
 }
 
 /// What a question reads and may answer.
@@ -32,7 +34,7 @@ pub(crate) struct QuestionShape {
 }
 
 /// Finishes `program`.
-pub(crate) fn finish(mut program: Program) -> Finished {
+pub(crate) fn finish(mut program: Program, compact_outcomes: bool) -> Finished {
     mark_payloads(&mut program);
     let shapes: Vec<BTreeSet<FactId>> = program.questions.iter().map(facts_of_question).collect();
 
@@ -50,8 +52,8 @@ pub(crate) fn finish(mut program: Program) -> Finished {
     }
     renumber_symbols(&mut program);
     for question in &mut program.questions {
-        for (_, condition) in &mut question.conditions {
-            condition.each_mut(&mut |expr| expr.own_facts_mut(&mut |fact| fact.0 = facts.of(fact.0)));
+        for expr in question.exprs_mut() {
+            expr.each_mut(&mut |expr| expr.own_facts_mut(&mut |fact| fact.0 = facts.of(fact.0)));
         }
     }
 
@@ -70,7 +72,7 @@ pub(crate) fn finish(mut program: Program) -> Finished {
             }
         })
         .collect();
-    Finished { program, questions }
+    Finished { program, questions, compact_outcomes }
 }
 
 /// New numbers for what is kept of a table.
@@ -113,8 +115,8 @@ fn fact_at(program: &Program, fact: FactId) -> Option<&Fact> {
 
 fn facts_of_question(question: &Question) -> BTreeSet<FactId> {
     let mut read = BTreeSet::new();
-    for (_, condition) in &question.conditions {
-        condition.each(&mut |expr| expr.own_facts(&mut |fact| _ = read.insert(*fact)));
+    for expr in question.exprs() {
+        expr.each(&mut |expr| expr.own_facts(&mut |fact| _ = read.insert(*fact)));
     }
     read
 }
@@ -177,8 +179,8 @@ fn each_symbol(program: &mut Program, visit: &mut dyn FnMut(&mut SymbolId)) {
         }
     }
     for question in &mut program.questions {
-        for (_, condition) in &mut question.conditions {
-            condition.each_mut(&mut |expr| expr.own_symbols_mut(visit));
+        for expr in question.exprs_mut() {
+            expr.each_mut(&mut |expr| expr.own_symbols_mut(visit));
         }
     }
 }
@@ -187,8 +189,8 @@ fn each_symbol(program: &mut Program, visit: &mut dyn FnMut(&mut SymbolId)) {
 fn mark_payloads(program: &mut Program) {
     let mut marked: BTreeSet<FactId> = BTreeSet::new();
     for question in &program.questions {
-        for (_, condition) in &question.conditions {
-            condition.each(&mut |expr| mark_operands(expr, &mut marked));
+        for expr in question.exprs() {
+            expr.each(&mut |expr| mark_operands(expr, &mut marked));
         }
     }
     for (fact, position) in program.facts.iter_mut().zip(0_u32..) {

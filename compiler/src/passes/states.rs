@@ -28,11 +28,11 @@ pub(super) fn merge_states(mut program: Program) -> Program {
     }
     for question in &mut program.questions {
         let mut read = BTreeSet::new();
-        for (_, condition) in &question.conditions {
-            condition.each(&mut |expr| expr.own_facts(&mut |fact| _ = read.insert(*fact)));
+        for expr in question.exprs() {
+            expr.each(&mut |expr| expr.own_facts(&mut |fact| _ = read.insert(*fact)));
         }
-        for (_, condition) in &mut question.conditions {
-            condition.each_mut(&mut |expr| {
+        for expr in question.exprs_mut() {
+            expr.each_mut(&mut |expr| {
                 if let Expr::Has(fact) = expr
                     && let Some(value) = replaced.get(fact)
                     && read.contains(value)

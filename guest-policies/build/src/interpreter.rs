@@ -87,7 +87,7 @@ pub fn interpret(core: &[u8], pack: &Pack) -> Result<Interpreted, InterpreterErr
 /// [`InterpreterError`].
 pub fn prepare(pack: &Pack) -> Result<(Manifest, Vec<u8>), InterpreterError> {
     // No pass: what the compiler found needless to ask, an interpreter that doesn't know why reads all the same.
-    let options = CompileOptions { passes: Passes { fold: false, states: false } };
+    let options = CompileOptions { passes: Passes::NONE };
     let compiled = exportgate_compiler::compile(pack, &options)?.manifest;
     let manifest = extend(&compiled).map_err(InterpreterError::Manifest)?;
     let typed = |question: &Question| terms::typed_terms(&manifest, question).map_err(InterpreterError::Manifest);

@@ -1,8 +1,9 @@
 //! Outcomes: each distinct one is written once, into the answer in the making.
 //!
 //! While the policies of a point run, the satisfied ones write themselves behind `Global::Outcome` (after two words for the
-//! counts) and the erring ones into a list of their own. [`emit_record`] completes that to an outcome, looks for an equal
-//! one (first the previous point's, then those in a hash table), keeps it if there is none, and writes down the number.
+//! counts) and the erring ones into a list of their own. [`emit_record`] completes that to an outcome, and writes down its
+//! number. [`emit_note`] does the same with policies given as bits of words. [`emit_find`] looks for an equal outcome (first
+//! the previous point's, then those in a hash table), and keeps it if there is none.
 //!
 //! The table has a fixed number of slots for a call, each an address and a number, and a lookup probes at most
 //! [`PROBES_MAX`] of them: what isn't found there is written once more, which the contract allows. So cost and memory have
@@ -13,6 +14,7 @@ use wasm_encoder::{Instruction as I, ValType};
 
 use crate::codegen::code::{Code, Global, Local};
 use crate::codegen::module::Module;
+use crate::codegen::runtime::Routine;
 
 /// Slots that a lookup visits at most: at a load of one half, chains are rarely longer than a few slots.
 pub(in crate::codegen) const PROBES_MAX: u32 = 8;
@@ -29,14 +31,65 @@ pub(super) fn emit_erred() -> Code {
 }
 
 /// `(end)`: completes the outcome whose satisfied policies end at `end`, and writes its number for the current point.
-pub(super) fn emit_record(_module: &mut Module) -> Code {
+pub(super) fn emit_record(module: &mut Module) -> Code {
+    let find = module.routine(Routine::Find);
+    let mut code = Code::new(1);
+    let end = Local(0);
+    let start = code.local(ValType::I32);
+    emit_complete(&mut code, start, end);
+    code.global(Global::Point).get(end).call(find).store32(0);
+    code.global(Global::Point).i32(4).push(&I::I32Add).set_global(Global::Point);
+    code
+}
+
+/// `(satisfied, erring, policies) -> number`: writes the outcome down and finds its number.
+pub(super) fn emit_note(module: &mut Module) -> Code {
+    let (find, expand, reserve) =
+        (module.routine(Routine::Find), module.routine(Routine::Expand), module.routine(Routine::Reserve));
+    let mut code = Code::new(3);
+    let (satisfied, erring, policies) = (Local(0), Local(1), Local(2));
+    let start = code.local(ValType::I32);
+    // Two words for the counts, and each of at most 64 policies once.
+    let bytes = 4 * (2 + 64);
+    code.global(Global::Outcome).tee(start).i32(bytes).push(&I::I32Add);
+    code.global(Global::Limit).push(&I::I32GtU).if_();
+    code.get(start).i32(bytes).push(&I::I32Add).call(reserve).end();
+    code.get(start).get(satisfied).push(&I::I64Popcnt).push(&I::I32WrapI64).store32(0);
+    code.get(start).get(erring).push(&I::I64Popcnt).push(&I::I32WrapI64).store32(4);
+    code.get(start).i32(8).push(&I::I32Add).set(start);
+    for bits in [satisfied, erring] {
+        code.get(bits).push(&I::I64Eqz).push(&I::I32Eqz).if_();
+        code.get(start).get(bits).get(policies).call(expand).set(start).end();
+    }
+    code.get(start).call(find);
+    code
+}
+
+/// `(end, bits, policies) -> end`: `for bit in bits, from the lowest { push(policies[bit]) }`.
+pub(super) fn emit_expand() -> Code {
+    let mut code = Code::new(3);
+    let (end, bits, policies) = (Local(0), Local(1), Local(2));
+    let done = code.block();
+    let next = code.loop_();
+    code.get(bits).push(&I::I64Eqz).br_if(done);
+    code.get(end).get(policies).get(bits).push(&I::I64Ctz).push(&I::I32WrapI64).i32(2).push(&I::I32Shl);
+    code.push(&I::I32Add).load32(0).store32(0);
+    code.increase(end, 4);
+    code.get(bits).get(bits).i64(1).push(&I::I64Sub).push(&I::I64And).set(bits).br(next);
+    code.end().end();
+    code.get(end);
+    code
+}
+
+/// `(end) -> number`: the number of the outcome from `Global::Outcome` to `end`, which it keeps unless there was one before.
+pub(super) fn emit_find() -> Code {
     let mut code = Code::new(1);
     let end = Local(0);
     let start = code.local(ValType::I32);
     let other = code.local(ValType::I32);
     let number = code.local(ValType::I32);
+    code.global(Global::Outcome).set(start);
     let done = code.block();
-    emit_complete(&mut code, start, end);
 
     code.global(Global::PreviousNumber).set(number);
     code.global(Global::Previous).tee(other).if_();
@@ -68,8 +121,7 @@ pub(super) fn emit_record(_module: &mut Module) -> Code {
 
     code.get(other).set_global(Global::Previous);
     code.get(number).set_global(Global::PreviousNumber);
-    code.global(Global::Point).get(number).store32(0);
-    code.global(Global::Point).i32(4).push(&I::I32Add).set_global(Global::Point);
+    code.get(number);
     code
 }
 

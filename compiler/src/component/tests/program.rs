@@ -62,6 +62,12 @@ impl Builder {
         FactId(u32::try_from(self.program.facts.len() - 1).unwrap())
     }
 
+    /// Whether one input (0 the agent, 1 the customer, 2 the field) is in another. Agent and field are always there.
+    pub(super) fn is_in(&mut self, axis: Axis, left: u32, right: u32) -> Expr {
+        self.program.facts.push(Fact { axis, read: Read::In { left, right }, ty: Type::Bool, payload: false });
+        Expr::Fact(FactId(u32::try_from(self.program.facts.len() - 1).unwrap()), Type::Bool)
+    }
+
     /// A string constant.
     pub(super) fn text(&mut self, text: &str) -> Expr {
         Expr::Symbol(self.symbol(Value::from(text)), Type::String)
@@ -106,6 +112,7 @@ impl Builder {
                 context: ContextBinding::Attributes([("customer".into(), 1)].into()),
             },
             given: [0, 2].into(),
+            guards: Vec::new(),
             conditions: conditions.into_iter().map(|(policy, condition)| (PolicyIdx(policy), condition)).collect(),
         });
         self
