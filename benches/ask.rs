@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use exportgate::ledger::{CustomerKey, Durability, Ledger, NewAnswer, NewRequest, SqliteLedger, SqliteOptions};
 use exportgate::{Approvals, Clock, Engine, Gate, GateConfig, Isolation, Job, JobDigest, Module, ModulePin, job_file};
-use exportgate_benches::{component, put_customers};
+use exportgate_benches::reference::PackFiles;
 use serde_json::{Value as Json, json};
 
 const PACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-policies/support-desk");
@@ -25,6 +25,12 @@ impl Clock for Stopped {
     }
 }
 
+fn put_customers(job: &mut Json, count: usize) {
+    job["customers"] = (0..count)
+        .map(|i| json!({"id": format!("customer-{i}"), "region": "US", "canary": false, "legalHold": false}))
+        .collect();
+}
+
 struct Desk {
     gate: Gate,
     ledger: Arc<dyn Ledger>,
@@ -34,7 +40,7 @@ struct Desk {
 impl Desk {
     fn new(folder: &std::path::Path, durability: Durability) -> Self {
         let engine = Engine::new(&GateConfig::dry_run().engine).unwrap();
-        let module = Module::load(&engine, &component()).unwrap();
+        let module = Module::load(&engine, &PackFiles::reference().component()).unwrap();
         let pin = ModulePin {
             name: module.manifest().name.clone(),
             sha256: module.sha256().to_owned(),
