@@ -2,7 +2,7 @@
 //!
 //! A [`Scope`] knows which texts have which type. Optional attributes and tags are reached behind a guard (`E has a && ...`,
 //! `if E.hasTag(k) then ... else ...`), which adds them to the scope within. All operands are typed, so most expressions are
-//! strictly valid; the validator has the last word. Operators are in [`operator`].
+//! strictly valid; the validator has the last word. Operators are in `operator`.
 
 mod operator;
 
