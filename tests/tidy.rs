@@ -451,7 +451,7 @@ fn the_contract_page_and_the_contract_crate_agree() {
     for (word, name) in order.iter().enumerate() {
         assert_eq!(found[*name], u64::try_from(word).unwrap(), "{name}");
     }
-    for (name, word) in [("WORD_PAYLOADS", 13), ("WORD_LENGTH", 14), ("WORD_RESERVED", 15)] {
+    for (name, word) in [("WORD_PAYLOADS", 13), ("WORD_LENGTH", 14), ("WORD_DIRECTORY_FIRST", 15)] {
         assert_eq!(found[name], word, "{name}");
     }
 }

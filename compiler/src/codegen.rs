@@ -14,6 +14,7 @@ mod composite;
 mod evaluate;
 mod expr;
 mod lists;
+mod lookup;
 mod module;
 mod points;
 mod question;
@@ -23,7 +24,7 @@ mod words;
 
 use exportgate_contract::frame;
 use exportgate_contract::limits::QUESTIONS_MAX;
-use exportgate_contract::manifest::{Axis, Cost};
+use exportgate_contract::manifest::{Axis, Cost, Read};
 use exportgate_contract::value::Ip;
 use wasm_encoder::ValType;
 
@@ -93,6 +94,8 @@ struct FactPlace {
     axis: Axis,
     /// Which of the facts of its axis it is.
     position: u32,
+    /// Whether it says which constants an entity is in.
+    is_above: bool,
 }
 
 /// A core module that lacks only its manifest.
@@ -137,7 +140,8 @@ pub(crate) fn emit(finished: &Finished) -> Result<CoreModule, EmitError> {
             Axis::Column => &mut *column,
             Axis::Cell => &mut *cell,
         };
-        facts.push(FactPlace { axis: fact.axis, position: *count });
+        let is_above = matches!(fact.read, Read::Above { .. });
+        facts.push(FactPlace { axis: fact.axis, position: *count, is_above });
         *count += 1;
     }
 
@@ -148,7 +152,8 @@ pub(crate) fn emit(finished: &Finished) -> Result<CoreModule, EmitError> {
     for (question, shape) in program.questions.iter().zip(&finished.questions) {
         let asked = question::emit_question(&mut module, question, shape.axis, &facts, finished.compact_outcomes)?;
         record_bytes = record_bytes.max(asked.record_bytes);
-        let point = evaluate::point_cost(question.conditions.len(), module.cost(asked.function));
+        let point =
+            evaluate::point_cost(question.conditions.len(), !question.lookups.is_empty(), module.cost(asked.function));
         cost.point = cost.point.max(point);
         cost.call = cost.call.saturating_add(asked.loop_cost + evaluate::QUESTION_COST);
         policies_max = policies_max.max(question.conditions.len());

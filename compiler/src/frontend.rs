@@ -197,6 +197,7 @@ fn lower_question(
         binding,
         given,
         guards: Vec::new(),
+        lookups: Vec::new(),
         conditions,
     })
 }

@@ -72,6 +72,8 @@ pub struct Question {
     /// What several conditions ask, or what varies less than the question: each is worked out once for each point of its
     /// own axis. Lowering makes none; the passes `axes` and `share` do.
     pub guards: Vec<Guard>,
+    /// Policies that are found by a constant that their scope names. Lowering makes none; the pass `index` does.
+    pub lookups: Vec<Lookup>,
     /// The policies with their conditions, ascending by policy. One that isn't here can neither apply nor err.
     pub conditions: Vec<(PolicyIdx, Expr)>,
 }
@@ -87,7 +89,22 @@ pub struct Guard {
     pub test: Expr,
 }
 
+/// Policies that are asked only where a fact says the constant that they stand under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// An entity that is always there, or the constants that one is in ([`exportgate_contract::manifest::Read::Above`]).
+    pub subject: FactId,
+    /// For each constant the policies that can neither apply nor err unless the entity is it, or is in it. Constants
+    /// ascend, and so do the policies of each.
+    pub keys: Vec<(SymbolId, Vec<PolicyIdx>)>,
+}
+
 impl Question {
+    /// The policies that lookups find.
+    pub(crate) fn indexed(&self) -> BTreeSet<PolicyIdx> {
+        self.lookups.iter().flat_map(|lookup| &lookup.keys).flat_map(|(_, policies)| policies).copied().collect()
+    }
+
     /// All expressions of the question: its conditions, then its guards.
     pub(crate) fn exprs(&self) -> impl Iterator<Item = &Expr> {
         self.conditions.iter().map(|(_, condition)| condition).chain(self.guards.iter().map(|guard| &guard.test))

@@ -7,6 +7,7 @@ mod axes;
 pub(crate) mod finish;
 mod fold;
 mod guards;
+mod index;
 mod share;
 mod states;
 
@@ -21,6 +22,8 @@ pub struct Passes {
     pub fold: bool,
     /// Lets a `has` read the state of the value beside it instead of a cell of its own.
     pub states: bool,
+    /// Finds the policies whose scope names one of many constants by that constant, rather than asking all of them.
+    pub index: bool,
     /// Works out what varies less than its question once for each point of its own axis: the job, a row, a column.
     pub axes: bool,
     /// Works out what several policies of a question ask once for all of them.
@@ -32,13 +35,14 @@ pub struct Passes {
 
 impl Passes {
     /// None of them: the plain program, which optimised ones are compared with.
-    pub const NONE: Self = Self { fold: false, states: false, axes: false, share: false, outcomes: false };
+    pub const NONE: Self =
+        Self { fold: false, states: false, index: false, axes: false, share: false, outcomes: false };
 }
 
 impl Default for Passes {
     /// All of them.
     fn default() -> Self {
-        Self { fold: true, states: true, axes: true, share: true, outcomes: true }
+        Self { fold: true, states: true, index: true, axes: true, share: true, outcomes: true }
     }
 }
 
@@ -57,6 +61,10 @@ pub(crate) fn run(program: ir::Program, passes: &Passes) -> Result<Finished, Emi
     if passes.states {
         program = states::merge_states(program);
         verify(&program, "the pass `states`")?;
+    }
+    if passes.index {
+        program = index::index(program);
+        verify(&program, "the pass `index`")?;
     }
     if passes.axes {
         program = axes::hoist(program);

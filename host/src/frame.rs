@@ -66,13 +66,15 @@ impl Frame {
         resolver.put_columns(&mut target)?;
         resolver.put_rows(rows, &mut target)?;
         let symbols = &resolver.symbols;
-        let length = layout.fixed_words.saturating_add(symbols.count()).saturating_add(symbols.payload_words());
+        let directory_first = symbols.directory_first(plan.manifest.contract);
+        let directory = symbols.count().saturating_sub(directory_first);
+        let length = layout.fixed_words.saturating_add(directory).saturating_add(symbols.payload_words());
         if length > FRAME_WORDS_MAX {
             return Err(EvaluateError::FrameTooLong { words: length });
         }
         layout.put_states(&self.states, &mut self.words);
-        layout.put_header(symbols.count(), length, &mut self.words);
-        symbols.write(&mut self.words);
+        layout.put_header(symbols.count(), directory_first, length, &mut self.words);
+        symbols.write(directory_first, &mut self.words);
         Ok(())
     }
 

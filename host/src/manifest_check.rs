@@ -203,7 +203,7 @@ fn check_facts(manifest: &Manifest, axes: &[Axis]) -> Result<(), ManifestError> 
             Ok(at(axes, term).copied().unwrap_or(Axis::Job))
         };
         let expected = match fact.read {
-            Read::Value(term) | Read::State(term) => axis_of(term)?,
+            Read::Value(term) | Read::State(term) | Read::Above { of: term } => axis_of(term)?,
             Read::In { left, right } => axis_of(left)?.join(axis_of(right)?),
             Read::HasTag { of, key } => axis_of(of)?.join(axis_of(key)?),
         };
@@ -224,6 +224,10 @@ fn check_fact_type(position: usize, fact: &Fact) -> Result<(), ManifestError> {
     let is_bool = matches!(fact.read, Read::State(_) | Read::In { .. } | Read::HasTag { .. });
     if is_bool && fact.ty != Type::Bool {
         return Err(ManifestError::FactBool { fact: position, found: fact.ty.clone() });
+    }
+    let is_set = matches!(&fact.ty, Type::Set(of) if matches!(**of, Type::Entity(_)));
+    if matches!(fact.read, Read::Above { .. }) && !(is_set && fact.payload) {
+        return Err(ManifestError::FactAbove { fact: position, found: fact.ty.clone() });
     }
     if fact.payload && !matches!(fact.ty, Type::String | Type::Ip | Type::Set(_) | Type::Record(_)) {
         return Err(ManifestError::FactPayload { fact: position, ty: fact.ty.clone() });

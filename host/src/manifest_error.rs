@@ -114,6 +114,14 @@ pub enum ManifestError {
         /// Its type.
         found: Type,
     },
+    /// A fact that says which constants an entity is in isn't a set of entities with a payload.
+    #[error("fact {fact} must be a set of entities with a payload, found `{found}`")]
+    FactAbove {
+        /// The fact.
+        fact: usize,
+        /// Its type.
+        found: Type,
+    },
     /// A fact wants a payload for a type that has none.
     #[error("fact {fact} wants a payload, which a value of type `{ty}` hasn't")]
     FactPayload {

@@ -150,7 +150,7 @@ fn terms_of(manifest: &Manifest, facts: &[u32], limit: usize) -> Option<Vec<u32>
     for fact in facts {
         let fact = usize::try_from(*fact).ok().and_then(|fact| manifest.facts.get(fact));
         match fact.map(|fact| &fact.read) {
-            Some(Read::Value(term) | Read::State(term)) => open.push(*term),
+            Some(Read::Value(term) | Read::State(term) | Read::Above { of: term }) => open.push(*term),
             Some(Read::In { left, right }) => open.extend([*left, *right]),
             Some(Read::HasTag { of, key }) => open.extend([*of, *key]),
             None => {}

@@ -152,6 +152,13 @@ impl Scene<'_> {
                 }
                 _ => Resolved::Err,
             },
+            Read::Above { of } => match self.term(*of) {
+                Resolved::Value(of) => {
+                    let above = self.above(entity(&of)).into_iter().map(Value::Entity);
+                    Resolved::Value(Value::set(above.filter(|uid| self.program.symbols.contains(uid))))
+                }
+                Resolved::Absent | Resolved::Err => Resolved::Err,
+            },
             Read::HasTag { of, key } => match (self.term(*of), self.term(*key)) {
                 (Resolved::Value(of), Resolved::Value(Value::String(key))) => Resolved::Value(Value::Bool(
                     self.store.get(entity(&of)).is_some_and(|entity| entity.tags.contains_key(&key)),
@@ -194,6 +201,10 @@ impl Scene<'_> {
                 Resolved::Absent => Value::Bool(false),
                 Resolved::Err => return Err(Erred),
             },
+            Expr::Among(fact, symbol) => {
+                let symbol = &self.program.symbols[symbol.0 as usize];
+                Value::Bool(members(&self.read(*fact)?).contains(symbol))
+            }
             Expr::Guard(guard) => self.evaluate(&self.guards[guard.0 as usize].test)?,
             Expr::Not(of) => Value::Bool(!boolean(of)?),
             Expr::And(left, right) => Value::Bool(boolean(left)? && boolean(right)?),

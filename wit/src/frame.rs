@@ -21,13 +21,14 @@ pub const WORD_VALUES: [usize; 4] = [5, 6, 7, 8];
 /// Words 9 to 12: where the states of the facts on an axis begin: job, row, column, cell. They are bytes, in the order of
 /// the values; unused bytes of the last word are 0.
 pub const WORD_STATES: [usize; 4] = [9, 10, 11, 12];
-/// Word 13: where the directory of payloads begins: a word for each symbol, which holds where its payload begins, or 0
-/// for none.
+/// Word 13: where the directory of payloads begins: a word for each symbol from [`WORD_DIRECTORY_FIRST`] on, which holds where
+/// its payload begins, or 0 for none. The payloads follow it.
 pub const WORD_PAYLOADS: usize = 13;
 /// Word 14: the length of the whole frame in words.
 pub const WORD_LENGTH: usize = 14;
-/// Word 15: 0, kept for later.
-pub const WORD_RESERVED: usize = 15;
+/// Word 15: the first symbol that the directory has a word for; those before it have no payload. 0 for modules made for
+/// contract 1.0.
+pub const WORD_DIRECTORY_FIRST: usize = 15;
 /// How many words the header takes; the ids of the questions follow.
 pub const HEADER_WORDS: usize = 16;
 

@@ -32,4 +32,4 @@ pub const MANIFEST_SECTION: &str = "exportgate:manifest";
 
 /// The version of this contract. A host runs a module whose major version equals its own and whose minor version is not
 /// above its own.
-pub const CONTRACT_VERSION: manifest::ContractVersion = manifest::ContractVersion { major: 1, minor: 0 };
+pub const CONTRACT_VERSION: manifest::ContractVersion = manifest::ContractVersion { major: 1, minor: 1 };

@@ -194,6 +194,14 @@ pub enum Read {
         /// The term of the entity, or set of entities, above it.
         right: u32,
     },
+    /// Which constants of the module the entity `of` is in: the symbols of the manifest that are entities of the fact's
+    /// member type and that `of` equals or is below. Its type is a set of entities, its payload a set of words, and its word
+    /// says where in the payloads that begins, since no symbol stands for it. VALUE when the term is, else ERR.
+    /// Since contract 1.1.
+    Above {
+        /// The term of the entity.
+        of: u32,
+    },
     /// Whether the entity `of` has the tag `key`. VALUE when both terms are, else ERR.
     HasTag {
         /// The term of the entity.

@@ -2,7 +2,7 @@
 
 use wasm_encoder::{Instruction as I, ValType};
 
-use exportgate_contract::frame::{STATE_ERR, STATE_VALUE};
+use exportgate_contract::frame::{PAYLOAD_SET, STATE_ERR, STATE_VALUE};
 use exportgate_contract::manifest::Axis;
 use exportgate_contract::types::Type;
 
@@ -51,6 +51,23 @@ impl Emitter<'_> {
         self.code.release(state);
     }
 
+    /// `Above`: leaves in `payload` where the set of constants begins. Errs unless the state is VALUE.
+    pub(super) fn emit_above(&mut self, fact: FactId, payload: Local) {
+        let state = self.emit_state_address(fact);
+        self.code.load8(state);
+        self.err_if();
+        let value = self.emit_value_address(fact);
+        let word = self.code.local(ValType::I64);
+        self.code.load64(value).tee(word);
+        self.code.global(Global::Length).push(&I::I64ExtendI32U).push(&I::I64GeU).trap_if();
+        self.code.get(word).push(&I::I32WrapI64).i32(3).push(&I::I32Shl);
+        self.code.global(Global::Payloads).push(&I::I32Add).tee(payload);
+        // INVARIANT: kinds of payloads are small numbers.
+        let kind = u32::try_from(PAYLOAD_SET).unwrap_or(0);
+        self.code.load32(0).i32(kind).push(&I::I32Ne).trap_if();
+        self.code.release(word);
+    }
+
     fn emit_state_address(&mut self, fact: FactId) -> u32 {
         let globals = [Global::JobStates, Global::RowStates, Global::ColumnStates, Global::CellStates];
         self.emit_cell_address(fact, globals, 1)
@@ -67,7 +84,8 @@ impl Emitter<'_> {
     fn emit_cell_address(&mut self, fact: FactId, starts: [Global; 4], width: u32) -> u32 {
         let place = usize::try_from(fact.0).ok().and_then(|fact| self.facts.get(fact)).copied();
         // INVARIANT: the IR verifier has seen that every fact exists.
-        let FactPlace { axis, position } = place.unwrap_or(FactPlace { axis: Axis::Job, position: 0 });
+        let FactPlace { axis, position, .. } =
+            place.unwrap_or(FactPlace { axis: Axis::Job, position: 0, is_above: false });
         let [job, row, column, cell] = starts;
         let offset = position * width;
         let (start, points) = match axis {

@@ -17,8 +17,12 @@ pub(super) enum Global {
     Frame,
     /// The length of the frame in words.
     Length,
-    /// Where the directory of payloads begins.
+    /// Where the directory of payloads would begin if it had a word for each symbol.
     Directory,
+    /// The first symbol that the directory has a word for.
+    DirectoryFirst,
+    /// Where the payloads begin.
+    Payloads,
     /// How many symbols the frame has.
     Symbols,
     /// How many rows the frame has.
@@ -229,6 +233,13 @@ impl Code {
     pub(super) fn br_if(&mut self, label: Label) -> &mut Self {
         let depth = self.depth.saturating_sub(label.0);
         self.push(&I::BrIf(depth))
+    }
+
+    /// Branches to the label whose position is taken; to the last one for any position behind it.
+    pub(super) fn br_table(&mut self, labels: impl DoubleEndedIterator<Item = Label>) -> &mut Self {
+        let mut depths: Vec<u32> = labels.map(|label| self.depth.saturating_sub(label.0)).collect();
+        let default = depths.pop().unwrap_or(0);
+        self.push(&I::BrTable(depths.into(), default))
     }
 
     /// Traps unless the word taken is 0.

@@ -117,11 +117,18 @@ fn emit_read_header(code: &mut Code, expected: &Expected<'_>, l: &Locals) {
 
     code.get(l.frame).load64(word(frame::WORD_SYMBOLS)).tee(l.wide);
     code.i64(i64::from(expected.constants)).push(&I::I64LtU).trap_if();
+    let first = code.local(ValType::I64);
+    code.get(l.frame).load64(word(frame::WORD_DIRECTORY_FIRST)).tee(first).get(l.wide).push(&I::I64GtU).trap_if();
     emit_fits(code, l, frame::WORD_PAYLOADS, |code| {
-        code.get(l.wide);
+        code.get(l.wide).get(first).push(&I::I64Sub);
     });
+    code.tee(l.size).get(first).push(&I::I32WrapI64).i32(3).push(&I::I32Shl).push(&I::I32Sub);
     code.set_global(Global::Directory);
+    code.get(first).push(&I::I32WrapI64).set_global(Global::DirectoryFirst);
+    code.get(l.wide).get(first).push(&I::I64Sub).push(&I::I32WrapI64).i32(3).push(&I::I32Shl);
+    code.get(l.size).push(&I::I32Add).set_global(Global::Payloads);
     code.get(l.wide).push(&I::I32WrapI64).set_global(Global::Symbols);
+    code.release(first);
 }
 
 /// Traps unless the part that begins where the header's word `position` says has room for as many words as `words`
@@ -306,12 +313,16 @@ pub(super) const QUESTION_COST: u64 = 128;
 /// Instructions that a point costs at most, for a question with `policies` whose function, in one round of its loops, costs
 /// `round`: besides that, its outcome is walked once to be completed, once to be hashed, and once for each comparison,
 /// and its share of the outcome table is cleared. No loop there has more than 20 instructions a round.
-pub(super) fn point_cost(policies: usize, round: u64) -> u64 {
+pub(super) fn point_cost(policies: usize, sorts: bool, round: u64) -> u64 {
     const INSTRUCTIONS_PER_ROUND: u64 = 20;
     let words = policies as u64 + 2;
     let walks = u64::from(PROBES_MAX) + 3;
     let slots = u64::from(SLOTS_PER_POINT_MAX);
-    round.saturating_add(INSTRUCTIONS_PER_ROUND * (words * walks + u64::from(PROBES_MAX) + slots))
+    // Heap sort: each policy sinks through the heap twice, in as many steps as their number has bits.
+    let steps = if sorts { 2 * words * u64::from(64 - words.leading_zeros()) } else { 0 };
+    round
+        .saturating_add(2 * INSTRUCTIONS_PER_ROUND * steps)
+        .saturating_add(INSTRUCTIONS_PER_ROUND * (words * walks + u64::from(PROBES_MAX) + slots))
 }
 
 fn axis_index(axis: Axis) -> u8 {

@@ -27,6 +27,8 @@ pub(super) struct Emitter<'a> {
     /// Where the guards keep what they found.
     pub(super) states: &'a States,
     pub(super) cached: [(Global, Local, bool); CACHED.len()],
+    /// The word that the function takes and returns.
+    word: Local,
     /// Where errors of the current policy go.
     error: Label,
     error_used: bool,
@@ -74,6 +76,7 @@ pub(super) fn shape(expr: &Expr) -> Shape {
         Expr::If(_, then, _) | Expr::Check(_, then) => shape(then),
         Expr::Bool(_)
         | Expr::Has(_)
+        | Expr::Among(..)
         | Expr::Guard(_)
         | Expr::Not(_)
         | Expr::And(..)
@@ -94,18 +97,29 @@ pub(super) fn shape(expr: &Expr) -> Shape {
 impl<'a> Emitter<'a> {
     /// A function without policies yet. `facts` says where each fact's cells are, `states` where guards keep what they found.
     pub(super) fn new(module: &'a mut Module, facts: &'a [FactPlace], states: &'a States) -> Self {
-        let mut code = Code::new(1);
+        Self::with_params(module, facts, states, 1, Local(0))
+    }
+
+    /// The same for a function with more parameters; `word` is the one that it returns.
+    pub(super) fn with_params(
+        module: &'a mut Module,
+        facts: &'a [FactPlace],
+        states: &'a States,
+        params: u32,
+        word: Local,
+    ) -> Self {
+        let mut code = Code::new(params);
         let cached = CACHED.map(|global| (global, code.local(ValType::I32), false));
         // Until the first policy opens its blocks nothing can err; this label is replaced then.
         let error = code.block();
         code.end();
-        Self { module, code, facts, states, cached, error, error_used: false }
+        Self { module, code, facts, states, cached, word, error, error_used: false }
     }
 
     /// The function's body.
     pub(super) fn finish(mut self) -> Code {
-        self.code.get(Local(0));
-        let mut prologue = Code::new(1);
+        self.code.get(self.word);
+        let mut prologue = Code::new(0);
         for (global, local, used) in self.cached {
             if used {
                 prologue.global(global).set(local);
@@ -115,14 +129,24 @@ impl<'a> Emitter<'a> {
         self.code
     }
 
+    /// Does `read`, which can't err by the contract: if it does, the frame is wrong, and the guest stops.
+    pub(super) fn emit_or_trap(&mut self, read: impl FnOnce(&mut Self)) {
+        let done = self.code.block();
+        self.error = self.code.block();
+        read(self);
+        self.code.br(done).end();
+        self.code.push(&I::Unreachable);
+        self.code.end();
+    }
+
     /// A policy: `if condition { push(policy) }`; on an error, `erred(policy)`.
     pub(super) fn emit_policy(&mut self, policy: u32, condition: &Expr) {
         let done = self.code.block();
         self.error = self.code.block();
         self.error_used = false;
         self.emit_jump(condition, done, false);
-        self.code.get(Local(0)).i32(policy).store32(0);
-        self.code.increase(Local(0), 4).br(done);
+        self.code.get(self.word).i32(policy).store32(0);
+        self.code.increase(self.word, 4).br(done);
         self.code.end();
         if self.error_used {
             let erred = self.module.routine(Routine::Erred);
@@ -174,6 +198,13 @@ impl<'a> Emitter<'a> {
             }
             Expr::Fact(fact, ty) => self.emit_fact(*fact, ty),
             Expr::Has(fact) => self.emit_has(*fact),
+            Expr::Among(fact, symbol) => {
+                let set = self.code.local(ValType::I32);
+                self.emit_above(*fact, set);
+                self.code.get(set).i32(16).push(&I::I32Add).get(set).load32(8).i64(i64::from(symbol.0));
+                self.emit_call(Routine::Search);
+                self.code.release(set);
+            }
             Expr::Guard(guard) => self.emit_guard(*guard),
             Expr::Not(of) => {
                 self.emit_value(of);

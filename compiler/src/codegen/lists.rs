@@ -1,5 +1,5 @@
 //! Outcomes as lists: a point's satisfied policies behind `Global::Outcome`, those that erred in a list of their own. For
-//! questions of any number of policies.
+//! questions of any number of policies, of which some may be found by lookups ([`super::lookup`]).
 
 use wasm_encoder::{Instruction as I, ValType};
 
@@ -91,6 +91,7 @@ pub(super) fn emit_lists(
     question: &Question,
     axis: Axis,
     units: &[UnitCode],
+    lookups: &[u32],
     record_bytes: u32,
 ) -> Code {
     let list = List::new(module, question);
@@ -154,6 +155,15 @@ pub(super) fn emit_lists(
                 }
             }
             code.get(end);
+            for lookup in lookups {
+                code.call(*lookup);
+            }
+            if !lookups.is_empty() {
+                // What units and lookups found is mixed.
+                let sort = module.routine(Routine::Sort);
+                code.set(end).global(Global::Outcome).i32(8).push(&I::I32Add).get(end).call(sort);
+                code.global(Global::ErringStart).global(Global::Erring).call(sort).get(end);
+            }
         });
     });
     code.end();

@@ -13,6 +13,7 @@ use exportgate_contract::manifest::Axis;
 use super::code::Code;
 use super::expr::Emitter;
 use super::lists::{List, emit_lists};
+use super::lookup::emit_lookup;
 use super::module::Module;
 use super::points::emit_each_point;
 use super::unit::{States, plan};
@@ -46,7 +47,7 @@ pub(super) fn emit_question(
     compact: bool,
 ) -> Result<Asked, EmitError> {
     // One point has nothing to keep a word for.
-    if question.guards.is_empty() && (!compact || axis == Axis::Job) {
+    if question.guards.is_empty() && question.lookups.is_empty() && (!compact || axis == Axis::Job) {
         return emit_plain(module, question, axis, facts);
     }
     let mut record_bytes = 0;
@@ -54,9 +55,15 @@ pub(super) fn emit_question(
     for unit in plan(module, question, axis, &mut record_bytes) {
         units.push(unit.emit(module, axis, facts)?);
     }
+    let mut lookups = Vec::new();
+    for lookup in &question.lookups {
+        lookups.push(emit_lookup(module, question, lookup, facts)?);
+    }
     let code = match units.as_slice() {
-        [unit] if compact && axis != Axis::Job => emit_words(module, unit, axis, &mut record_bytes),
-        units => emit_lists(module, question, axis, units, record_bytes),
+        [unit] if compact && axis != Axis::Job && lookups.is_empty() => {
+            emit_words(module, unit, axis, &mut record_bytes)
+        }
+        units => emit_lists(module, question, axis, units, &lookups, record_bytes),
     };
     let function = module.declare(&[], &[]);
     let loop_cost = code.instructions();

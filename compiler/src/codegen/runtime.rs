@@ -9,6 +9,7 @@ mod ip;
 mod like;
 mod memory;
 mod sets;
+mod sort;
 
 use wasm_encoder::{Instruction as I, ValType};
 
@@ -29,6 +30,10 @@ pub(super) enum Routine {
     /// `(satisfied, erring, policies) -> number`: the number of an outcome given as words; `policies` is where the number of
     /// the policy of each bit lies.
     Note,
+    /// `(start, end)`: sorts a list of policies.
+    Sort,
+    /// `(list, position, length)`: lets the entry at a position sink to its place in a heap.
+    Sink,
     /// `(end, bits, policies) -> end`: appends the policies of the bits to a list.
     Expand,
     /// `(policy)`: notes that a policy erred at the current point.
@@ -37,6 +42,8 @@ pub(super) enum Routine {
     Payload,
     /// `(address of members, how many, word) -> found`: binary search among ascending words.
     Search,
+    /// The same, giving the member's position, or all ones when there is none.
+    Place,
     /// `(set, word) -> found`: whether a set of words has a member.
     HasWord,
     /// `(set, reference) -> found`: whether a set of sets or records has a member.
@@ -71,11 +78,13 @@ impl Routine {
         use ValType::{I32, I64};
         match self {
             Self::Reserve | Self::Record | Self::Erred => (&[I32], &[]),
+            Self::Sort => (&[I32, I32], &[]),
+            Self::Sink => (&[I32, I32, I32], &[]),
             Self::Find => (&[I32], &[I32]),
             Self::Note => (&[I64, I64, I32], &[I32]),
             Self::Expand => (&[I32, I64, I32], &[I32]),
             Self::Payload | Self::IpPayload | Self::IsEmpty => (&[I64], &[I32]),
-            Self::Search => (&[I32, I32, I64], &[I32]),
+            Self::Search | Self::Place => (&[I32, I32, I64], &[I32]),
             Self::HasWord | Self::HasComposite | Self::Subset | Self::Intersects | Self::Equal => (&[I64, I64], &[I32]),
             Self::Like => (&[I64, I32, I32], &[I32]),
             Self::IsIpv4 | Self::IsIpv6 | Self::IsLoopback | Self::IsMulticast => (&[I32], &[I32]),
@@ -89,12 +98,15 @@ pub(super) fn emit(module: &mut Module, routine: Routine) -> Code {
     match routine {
         Routine::Reserve => memory::emit_reserve(),
         Routine::Record => answer::emit_record(module),
+        Routine::Sort => sort::emit_sort(module),
+        Routine::Sink => sort::emit_sink(),
         Routine::Find => answer::emit_find(),
         Routine::Note => answer::emit_note(module),
         Routine::Expand => answer::emit_expand(),
         Routine::Erred => answer::emit_erred(),
         Routine::Payload => emit_payload(),
-        Routine::Search => sets::emit_search(),
+        Routine::Search => sets::emit_search(module),
+        Routine::Place => sets::emit_place(),
         Routine::HasWord => sets::emit_has_word(module),
         Routine::HasComposite => sets::emit_has_composite(module),
         Routine::Subset => sets::emit_subset(module),
@@ -129,6 +141,9 @@ fn emit_payload() -> Code {
     let reference = Local(0);
     code.get(reference).i64(0).push(&I::I64LtS).if_();
     code.get(reference).push(&I::I32WrapI64).push(&I::Return).end();
+    // A symbol that the directory leaves out has no payload.
+    code.get(reference).global(Global::DirectoryFirst).push(&I::I64ExtendI32U).push(&I::I64LtU).if_();
+    code.global(Global::Frame).push(&I::Return).end();
     code.get(reference).global(Global::Symbols).push(&I::I64ExtendI32U).push(&I::I64GeU).trap_if();
     code.global(Global::Directory).get(reference).push(&I::I32WrapI64).i32(3).push(&I::I32Shl).push(&I::I32Add);
     code.load64(0).set(reference);

@@ -141,7 +141,10 @@ pub(super) fn plan<'a>(
     record_bytes: &mut u32,
 ) -> Vec<Unit<'a>> {
     let mut units = Vec::new();
-    let mut conditions = question.conditions.as_slice();
+    let indexed = question.indexed();
+    let conditions: Vec<&(PolicyIdx, Expr)> =
+        question.conditions.iter().filter(|(policy, _)| !indexed.contains(policy)).collect();
+    let mut conditions = conditions.as_slice();
     while !conditions.is_empty() {
         let mut nodes = 0_usize;
         let fitting = conditions.iter().take(POLICIES_MAX).take_while(|(_, condition)| {
@@ -164,7 +167,7 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn unit(&self, module: &mut Module, conditions: &'a [(PolicyIdx, Expr)], record_bytes: &mut u32) -> Unit<'a> {
+    fn unit(&self, module: &mut Module, conditions: &[&'a (PolicyIdx, Expr)], record_bytes: &mut u32) -> Unit<'a> {
         let mut guards: BTreeMap<GuardId, UnitGuard<'a>> = BTreeMap::new();
         let mut read: BTreeSet<GuardId> = BTreeSet::new();
         let mut policies = Vec::with_capacity(conditions.len());

@@ -6,6 +6,7 @@ mod composites;
 mod frame;
 mod frames;
 mod guest;
+mod lookups;
 mod program;
 mod texts;
 

@@ -127,7 +127,7 @@ impl Tables {
             place.map(|(axis, _)| *axis).ok_or_else(|| LowerError::internal("a fact names a term that isn't there"))
         };
         let axis = match &key.0 {
-            Read::Value(term) | Read::State(term) => axis(term)?,
+            Read::Value(term) | Read::State(term) | Read::Above { of: term } => axis(term)?,
             Read::In { left, right } => axis(left)?.join(axis(right)?),
             Read::HasTag { of, key } => axis(of)?.join(axis(key)?),
         };

@@ -32,7 +32,7 @@ impl Errors<'_> {
     pub(crate) fn can_err(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Bool(_) | Expr::Word(..) | Expr::Symbol(..) => false,
-            Expr::Fact(fact, _) | Expr::Like(fact, _) => self.can_read_err(*fact),
+            Expr::Fact(fact, _) | Expr::Like(fact, _) | Expr::Among(fact, _) => self.can_read_err(*fact),
             Expr::Has(fact) => self.can_has_err(*fact),
             // Whoever made the guard knows; here it isn't known.
             Expr::Guard(_) => true,
@@ -69,6 +69,7 @@ impl Errors<'_> {
         let given = |term: u32| self.is_given(TermId(term));
         match self.read(fact) {
             Some(Read::Value(term)) => !given(*term),
+            Some(Read::Above { of }) => !given(*of),
             Some(Read::In { left, right }) => !(given(*left) && given(*right)),
             Some(Read::HasTag { of, key }) => !(given(*of) && given(*key)),
             Some(Read::State(_)) | None => true,

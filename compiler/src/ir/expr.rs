@@ -21,6 +21,8 @@ pub enum Expr {
     Fact(FactId, Type),
     /// Whether a fact's state is VALUE. Errs when it is ERR.
     Has(FactId),
+    /// Whether an entity is in a constant, by a fact that says which constants it is in. Errs as reading the fact does.
+    Among(FactId, SymbolId),
     /// A guard of the question. Errs as it does.
     Guard(GuardId),
     /// Logical negation.
@@ -112,6 +114,7 @@ impl Expr {
         match self {
             Self::Bool(_)
             | Self::Has(_)
+            | Self::Among(..)
             | Self::Guard(_)
             | Self::Not(_)
             | Self::And(..)

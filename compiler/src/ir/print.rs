@@ -16,6 +16,7 @@ pub fn print_program(program: &Program) -> String {
             Read::Value(term) => print_term(program, *term),
             Read::State(term) => format!("state({})", print_term(program, *term)),
             Read::In { left, right } => format!("in({}, {})", print_term(program, *left), print_term(program, *right)),
+            Read::Above { of } => format!("above({})", print_term(program, *of)),
             Read::HasTag { of, key } => format!("hasTag({}, {})", print_term(program, *of), print_term(program, *key)),
         };
         let payload = if fact.payload { " payload" } else { "" };
@@ -34,6 +35,16 @@ pub fn print_question(program: &Program, question: &Question) -> String {
         &mut out,
         format_args!("question {} principal {} resource {}\n", question.action, question.principal, question.resource),
     );
+    for lookup in &question.lookups {
+        for (symbol, policies) in &lookup.keys {
+            let ids = policies.iter().map(|policy| {
+                let policy = usize::try_from(policy.0).ok().and_then(|i| program.policies.get(i));
+                policy.map_or("?", |policy| &policy.id)
+            });
+            let ids = ids.collect::<Vec<_>>().join(" ");
+            push(&mut out, format_args!("  f{} {} finds {ids}\n", lookup.subject.0, print_symbol(program, symbol.0)));
+        }
+    }
     for (i, guard) in question.guards.iter().enumerate() {
         let (axis, test) = (axis_name(guard.axis), print_expr(program, &guard.test));
         push(&mut out, format_args!("  g{i} = {test}: {axis}\n"));
@@ -134,6 +145,9 @@ fn write_expr(out: &mut String, program: &Program, expr: &Expr) {
         Expr::Symbol(symbol, _) => out.push_str(&print_symbol(program, symbol.0)),
         Expr::Fact(fact, _) => push(out, format_args!("f{}", fact.0)),
         Expr::Has(fact) => push(out, format_args!("(has f{})", fact.0)),
+        Expr::Among(fact, symbol) => {
+            push(out, format_args!("(among f{} {})", fact.0, print_symbol(program, symbol.0)));
+        }
         Expr::Guard(guard) => push(out, format_args!("g{}", guard.0)),
         Expr::Not(of) => write_list(out, program, "not", [&**of]),
         Expr::And(left, right) => write_list(out, program, "and", [&**left, &**right]),

@@ -7,7 +7,7 @@ use exportgate_contract::manifest::{Axis, ContextBinding, Fact, Read, Term};
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;
 
-use crate::ir::{Expr, FactId, Guard, GuardId, IpOperand, Program, Question, SymbolId};
+use crate::ir::{Expr, FactId, Guard, GuardId, IpOperand, PolicyIdx, Program, Question, SymbolId};
 
 /// What is wrong with a program: a fault of the compiler, never of a pack.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,7 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
     for question in &program.questions {
         let checker = Checker { program, guards: &question.guards };
         checker.check_guards(question)?;
+        checker.check_lookups(question)?;
         let place = |policy: u32| format!("policy {policy} of question {}", question.action);
         let mut last = None;
         for (policy, condition) in &question.conditions {
@@ -137,6 +138,36 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// Keys fit their subjects and ascend, and no policy stands under two of them.
+    fn check_lookups(&self, question: &Question) -> Result<(), VerifyError> {
+        let fail =
+            |message: String| VerifyError { message, place: format!("a lookup of question {}", question.action) };
+        let known: BTreeSet<PolicyIdx> = question.conditions.iter().map(|(policy, _)| *policy).collect();
+        let mut found = BTreeSet::new();
+        for lookup in &question.lookups {
+            let subject = self.fact(lookup.subject).map_err(fail)?;
+            match (&subject.read, &subject.ty) {
+                (Read::Value(_), Type::Entity(_)) | (Read::Above { .. }, _) => {}
+                (read, ty) => return Err(fail(format!("a subject {read:?} of type `{ty}`"))),
+            }
+            if !lookup.keys.is_sorted_by(|a, b| a.0 < b.0) {
+                return Err(fail("keys out of order".to_owned()));
+            }
+            for (symbol, policies) in &lookup.keys {
+                if !matches!(self.symbol(*symbol).map_err(fail)?, Value::Entity(_)) {
+                    return Err(fail("a key that is no entity".to_owned()));
+                }
+                if !policies.is_sorted_by(|a, b| a < b) {
+                    return Err(fail("policies out of order".to_owned()));
+                }
+                if policies.iter().any(|policy| !known.contains(policy) || !found.insert(*policy)) {
+                    return Err(fail("a policy that is unknown, or found twice".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn guard(&self, guard: GuardId) -> Result<&Guard, String> {
         at(self.guards, guard.0).ok_or_else(|| "an unknown guard".to_owned())
     }
@@ -146,11 +177,16 @@ impl Checker<'_> {
         let found = match &fact.read {
             Read::Value(term) => axis(*term)?,
             Read::State(term) => axis(*term)?,
+            Read::Above { of } => axis(*of)?,
             Read::In { left, right } => axis(*left)?.join(axis(*right)?),
             Read::HasTag { of, key } => axis(*of)?.join(axis(*key)?),
         };
         if found != fact.axis {
             return Err(format!("axis {:?} where its inputs join to {found:?}", fact.axis));
+        }
+        if let Read::Above { .. } = fact.read {
+            let fits = matches!(&fact.ty, Type::Set(of) if matches!(**of, Type::Entity(_)));
+            return if fits { Ok(()) } else { Err(format!("type `{}` of a set of entities", fact.ty)) };
         }
         if !matches!(fact.read, Read::Value(_)) && fact.ty != Type::Bool {
             return Err(format!("type `{}` where a truth value is read", fact.ty));
@@ -192,6 +228,16 @@ impl Checker<'_> {
             Expr::Fact(fact, ty) => expect(&self.fact(*fact)?.ty, ty)?,
             Expr::Has(fact) => {
                 self.fact(*fact)?;
+            }
+            Expr::Among(fact, symbol) => {
+                let fact = self.fact(*fact)?;
+                let Value::Entity(uid) = self.symbol(*symbol)? else {
+                    return Err("a place in the hierarchy that is no entity".to_owned());
+                };
+                if !matches!(fact.read, Read::Above { .. }) {
+                    return Err("a place in the hierarchy, looked up in another fact".to_owned());
+                }
+                expect(&fact.ty, &Type::Set(Box::new(Type::Entity(uid.entity_type.clone()))))?;
             }
             Expr::Guard(guard) => {
                 self.guard(*guard)?;

@@ -11,6 +11,7 @@ macro_rules! visit_operands {
             | Expr::Symbol(..)
             | Expr::Fact(..)
             | Expr::Has(_)
+            | Expr::Among(..)
             | Expr::Guard(_)
             | Expr::Like(..)
             | Expr::Ip(..)
@@ -60,7 +61,11 @@ macro_rules! visit_operands {
 macro_rules! visit_facts {
     ($expr:expr, $visit:expr) => {
         match $expr {
-            Expr::Fact(fact, _) | Expr::Has(fact) | Expr::Like(fact, _) | Expr::Ip(_, IpOperand::Fact(fact)) => {
+            Expr::Fact(fact, _)
+            | Expr::Has(fact)
+            | Expr::Among(fact, _)
+            | Expr::Like(fact, _)
+            | Expr::Ip(_, IpOperand::Fact(fact)) => {
                 $visit(fact);
             }
             Expr::IpInRange(inner, outer) => {
@@ -111,7 +116,7 @@ impl Expr {
     /// Changes each symbol that the expression itself names, those of its operands left out.
     pub(crate) fn own_symbols_mut(&mut self, change: &mut dyn FnMut(&mut SymbolId)) {
         match self {
-            Self::Symbol(symbol, _) => change(symbol),
+            Self::Symbol(symbol, _) | Self::Among(_, symbol) => change(symbol),
             Self::Record(fields) => fields.iter_mut().for_each(|(_, name, _)| change(name)),
             _ => {}
         }

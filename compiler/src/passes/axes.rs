@@ -23,7 +23,9 @@ pub(super) fn hoist(mut program: Program) -> Program {
         }
         let mut conditions = std::mem::take(&mut question.conditions);
         let mut guards = Guards::new(&program, question);
-        for (_, whole) in &mut conditions {
+        // A policy that is found by a constant is asked too seldom to prepare anything for it.
+        let indexed = question.indexed();
+        for (_, whole) in conditions.iter_mut().filter(|(policy, _)| !indexed.contains(policy)) {
             let mut links = chain(std::mem::replace(whole, Expr::Bool(false)));
             for link in &mut links {
                 if guards.axis(link) == axis {

@@ -4,9 +4,10 @@
 //! sorted by axis (job, row, column, cell), each table without unused entries, ids renumbered; facts whose structure or
 //! text is looked at have `payload` set; each question knows its facts, its policies and its axis.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exportgate_contract::manifest::{Axis, Fact, Read, Term};
+use exportgate_contract::value::Value;
 
 use crate::codegen::is_symbol;
 use crate::ir::{Expr, FactId, IpOperand, Program, Question, SymbolId, TermId};
@@ -52,6 +53,9 @@ pub(crate) fn finish(mut program: Program, compact_outcomes: bool) -> Finished {
     }
     renumber_symbols(&mut program);
     for question in &mut program.questions {
+        for lookup in &mut question.lookups {
+            lookup.subject.0 = facts.of(lookup.subject.0);
+        }
         for expr in question.exprs_mut() {
             expr.each_mut(&mut |expr| expr.own_facts_mut(&mut |fact| fact.0 = facts.of(fact.0)));
         }
@@ -115,6 +119,7 @@ fn fact_at(program: &Program, fact: FactId) -> Option<&Fact> {
 
 fn facts_of_question(question: &Question) -> BTreeSet<FactId> {
     let mut read = BTreeSet::new();
+    read.extend(question.lookups.iter().map(|lookup| lookup.subject));
     for expr in question.exprs() {
         expr.each(&mut |expr| expr.own_facts(&mut |fact| _ = read.insert(*fact)));
     }
@@ -127,7 +132,7 @@ fn used_terms(program: &Program, facts: &[FactId]) -> Renumbering {
     let mut open: Vec<u32> = Vec::new();
     for fact in facts.iter().filter_map(|fact| fact_at(program, *fact)) {
         match fact.read {
-            Read::Value(term) | Read::State(term) => open.push(term),
+            Read::Value(term) | Read::State(term) | Read::Above { of: term } => open.push(term),
             Read::In { left, right } => open.extend([left, right]),
             Read::HasTag { of, key } => open.extend([of, key]),
         }
@@ -147,7 +152,7 @@ fn used_terms(program: &Program, facts: &[FactId]) -> Renumbering {
 
 fn renumber_read(read: &mut Read, terms: &Renumbering) {
     match read {
-        Read::Value(term) | Read::State(term) => *term = terms.of(*term),
+        Read::Value(term) | Read::State(term) | Read::Above { of: term } => *term = terms.of(*term),
         Read::In { left, right } => (*left, *right) = (terms.of(*left), terms.of(*right)),
         Read::HasTag { of, key } => (*of, *key) = (terms.of(*of), terms.of(*key)),
     }
@@ -161,13 +166,29 @@ fn renumber_term(term: &mut Term, terms: &Renumbering) {
     }
 }
 
-/// Drops the symbols that neither a condition nor a term names.
+/// Drops the symbols that neither a condition nor a term names. First come the keys of lookups, so that those of one lie close
+/// to each other, then other entities, then what may have a payload: a frame says nothing of payloads of those before.
 fn renumber_symbols(program: &mut Program) {
     let mut used: BTreeSet<SymbolId> = BTreeSet::new();
     each_symbol(program, &mut |symbol| _ = used.insert(*symbol));
-    let symbols = Renumbering::new(program.symbols.len(), used.iter().map(|symbol| symbol.0));
+    let mut keys: BTreeMap<SymbolId, usize> = BTreeMap::new();
+    for lookup in program.questions.iter().flat_map(|question| &question.lookups) {
+        for (symbol, _) in &lookup.keys {
+            let place = keys.len();
+            keys.entry(*symbol).or_insert(place);
+        }
+    }
+    let mut order: Vec<u32> = used.iter().map(|symbol| symbol.0).collect();
+    order.sort_by_key(|symbol| {
+        let entity = matches!(position_of(*symbol).and_then(|at| program.symbols.get(at)), Some(Value::Entity(_)));
+        (keys.get(&SymbolId(*symbol)).copied().unwrap_or(usize::MAX), !entity, *symbol)
+    });
+    let symbols = Renumbering::new(program.symbols.len(), order.into_iter());
     program.symbols = symbols.select(std::mem::take(&mut program.symbols));
     each_symbol(program, &mut |symbol| symbol.0 = symbols.of(symbol.0));
+    for lookup in program.questions.iter_mut().flat_map(|question| &mut question.lookups) {
+        lookup.keys.sort_by_key(|(symbol, _)| *symbol);
+    }
 }
 
 fn each_symbol(program: &mut Program, visit: &mut dyn FnMut(&mut SymbolId)) {
@@ -179,6 +200,9 @@ fn each_symbol(program: &mut Program, visit: &mut dyn FnMut(&mut SymbolId)) {
         }
     }
     for question in &mut program.questions {
+        for (symbol, _) in question.lookups.iter_mut().flat_map(|lookup| &mut lookup.keys) {
+            visit(symbol);
+        }
         for expr in question.exprs_mut() {
             expr.each_mut(&mut |expr| expr.own_symbols_mut(visit));
         }
@@ -194,7 +218,7 @@ fn mark_payloads(program: &mut Program) {
         }
     }
     for (fact, position) in program.facts.iter_mut().zip(0_u32..) {
-        fact.payload = marked.contains(&FactId(position));
+        fact.payload = marked.contains(&FactId(position)) || matches!(fact.read, Read::Above { .. });
     }
 }
 

@@ -25,16 +25,10 @@ impl<'a> Guards<'a> {
     /// Those that a question has already.
     pub(super) fn new(program: &'a Program, question: &'a Question) -> Self {
         let ids = question.guards.iter().zip(0..).map(|(guard, id)| (guard.test.clone(), GuardId(id)));
-        let Binding { principal, resource, context } = &question.binding;
-        let mut given = BTreeSet::from([*principal, *resource]);
-        if let ContextBinding::Whole(context) = context {
-            given.insert(*context);
-        }
-        given.retain(|input| question.given.contains(input));
         Self {
             terms: &program.terms,
             facts: &program.facts,
-            given,
+            given: always_given(question),
             guards: question.guards.clone(),
             ids: ids.collect(),
         }
@@ -130,6 +124,18 @@ pub(super) fn put_in_order(question: &mut Question, guards: Vec<Guard>) {
             }
         });
     }
+}
+
+/// The inputs of a question that no request can lack: principal, resource, and a context that is one input. What a caller may
+/// leave out by mistake isn't among them.
+pub(super) fn always_given(question: &Question) -> BTreeSet<u32> {
+    let Binding { principal, resource, context } = &question.binding;
+    let mut given = BTreeSet::from([*principal, *resource]);
+    if let ContextBinding::Whole(context) = context {
+        given.insert(*context);
+    }
+    given.retain(|input| question.given.contains(input));
+    given
 }
 
 /// The axis of a question: the join of all that it reads.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::guards::{Guards, chain, condition, guard_what_stands_before, is_truth, put_in_order};
-use crate::ir::{Expr, Program};
+use crate::ir::{Expr, PolicyIdx, Program};
 
 /// Nodes of an expression below which a guard costs as much as evaluating it twice.
 const NODES_MIN: usize = 4;
@@ -19,9 +19,13 @@ const NODES_MAX: usize = 64;
 pub(super) fn share(mut program: Program) -> Program {
     let mut questions = std::mem::take(&mut program.questions);
     for question in &mut questions {
+        // A policy that is found by a constant is asked too seldom to prepare anything for it.
+        let indexed = question.indexed();
+        let own = |policy: &PolicyIdx| !indexed.contains(policy);
         let mut conditions: Vec<Vec<Expr>> = question
             .conditions
             .iter_mut()
+            .filter(|(policy, _)| own(policy))
             .map(|(_, whole)| chain(std::mem::replace(whole, Expr::Bool(false))))
             .collect();
         let mut guards = Guards::new(&program, question);
@@ -37,7 +41,8 @@ pub(super) fn share(mut program: Program) -> Program {
             guard_what_stands_before(&mut guards, links);
         }
         let guards = guards.into_guards();
-        for ((_, whole), links) in question.conditions.iter_mut().zip(conditions) {
+        let taken = question.conditions.iter_mut().filter(|(policy, _)| own(policy));
+        for ((_, whole), links) in taken.zip(conditions) {
             *whole = condition(links);
         }
         put_in_order(question, guards);

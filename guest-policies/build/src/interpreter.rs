@@ -89,7 +89,8 @@ pub fn prepare(pack: &Pack) -> Result<(Manifest, Vec<u8>), InterpreterError> {
     // No pass: what the compiler found needless to ask, an interpreter that doesn't know why reads all the same.
     let options = CompileOptions { passes: Passes::NONE };
     let compiled = exportgate_compiler::compile(pack, &options)?.manifest;
-    let manifest = extend(&compiled).map_err(InterpreterError::Manifest)?;
+    let mut manifest = extend(&compiled).map_err(InterpreterError::Manifest)?;
+    manifest.contract = crate::CONTRACT_VERSION;
     let typed = |question: &Question| terms::typed_terms(&manifest, question).map_err(InterpreterError::Manifest);
     let data = PackData {
         policies: pack.policies().iter().map(|file| file.text()).collect(),
@@ -150,7 +151,7 @@ fn add_tags(manifest: &mut Manifest) {
         .iter()
         .filter_map(|fact| match fact.read {
             Read::HasTag { of, key } => Some(Term::Tag { of, key }),
-            Read::Value(_) | Read::State(_) | Read::In { .. } => None,
+            Read::Value(_) | Read::State(_) | Read::Above { .. } | Read::In { .. } => None,
         })
         .collect();
     for tag in tags {

@@ -18,6 +18,11 @@ pub mod table;
 
 mod terms;
 
+use exportgate_contract::manifest::ContractVersion;
+
+/// The version of the contract that the guests made here are made for: they read no fact and no directory of a later one.
+pub(crate) const CONTRACT_VERSION: ContractVersion = ContractVersion { major: 1, minor: 0 };
+
 pub mod build;
 
 pub use build::{BuildError, Built, build, build_core};

@@ -87,7 +87,7 @@ pub fn derive(spec: &Spec, base: &Manifest) -> Result<Manifest, ManifestError> {
         question
     });
     Ok(Manifest {
-        contract: exportgate_contract::CONTRACT_VERSION,
+        contract: crate::CONTRACT_VERSION,
         producer: concat!("exportgate-guest-build ", env!("CARGO_PKG_VERSION")).to_owned(),
         name: spec.name.clone(),
         version: spec.version.clone(),

@@ -52,6 +52,8 @@ pub fn fact_name(manifest: &Manifest, read: &FactRead) -> String {
     let read = match *read {
         FactRead::Value(of) => Read::Value(term(of)),
         FactRead::State(of) => Read::State(term(of)),
+        // No guest made here reads one: the manifests are those of the contract's first version.
+        FactRead::Above { of } => return format!("above({})", term(of)),
         FactRead::In { left, right } => Read::In(term(left), term(right)),
         FactRead::HasTag { of, key } => Read::HasTag(term(of), term(key)),
     };

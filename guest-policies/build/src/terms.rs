@@ -15,7 +15,9 @@ pub(crate) fn typed_terms(manifest: &Manifest, question: &Question) -> Result<BT
     let mut types = BTreeMap::new();
     for fact in &question.facts {
         match manifest.facts.get(*fact as usize).ok_or("a question names a fact that isn't there")?.read {
-            Read::Value(term) | Read::State(term) => add(manifest, question, term, &mut types)?,
+            Read::Value(term) | Read::State(term) | Read::Above { of: term } => {
+                add(manifest, question, term, &mut types)?
+            }
             Read::In { left: a, right: b } | Read::HasTag { of: a, key: b } => {
                 add(manifest, question, a, &mut types)?;
                 add(manifest, question, b, &mut types)?;

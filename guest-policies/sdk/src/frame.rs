@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use exportgate_contract::frame::{
-    HEADER_WORDS, STATE_ABSENT, STATE_ERR, STATE_VALUE, TAG, WORD_COLUMNS, WORD_LENGTH, WORD_PAYLOADS, WORD_QUESTIONS,
-    WORD_RESERVED, WORD_ROWS, WORD_STATES, WORD_SYMBOLS, WORD_TAG, WORD_VALUES,
+    HEADER_WORDS, STATE_ABSENT, STATE_ERR, STATE_VALUE, TAG, WORD_COLUMNS, WORD_DIRECTORY_FIRST, WORD_LENGTH,
+    WORD_PAYLOADS, WORD_QUESTIONS, WORD_ROWS, WORD_STATES, WORD_SYMBOLS, WORD_TAG, WORD_VALUES,
 };
 use exportgate_contract::limits::FRAME_WORDS_MAX;
 use exportgate_contract::manifest::Axis;
@@ -99,8 +99,8 @@ impl<'a> Frame<'a> {
         if number(WORD_LENGTH)? != words.len() {
             return Err(FrameError::Header(WORD_LENGTH));
         }
-        if header(WORD_RESERVED)? != 0 {
-            return Err(FrameError::Header(WORD_RESERVED));
+        if header(WORD_DIRECTORY_FIRST)? != 0 {
+            return Err(FrameError::Header(WORD_DIRECTORY_FIRST));
         }
         let symbols = header(WORD_SYMBOLS)?;
         if symbols < table.symbols.len() as u64 {

@@ -222,9 +222,11 @@ impl Reads<'_, '_> {
     }
 
     fn reads_parents(&self) -> bool {
-        [&self.sheet.row, &self.sheet.cell]
-            .iter()
-            .any(|axis| axis.groups.iter().any(|group| self.is_customer(group.left)))
+        let above = |kind: &FactKind| matches!(kind, FactKind::Above { of } if self.is_customer(*of));
+        [&self.sheet.row, &self.sheet.cell].iter().any(|axis| {
+            axis.groups.iter().any(|group| self.is_customer(group.left))
+                || axis.facts.iter().any(|fact| above(&fact.kind))
+        })
     }
 
     fn reads_tickets(&self) -> bool {
@@ -251,7 +253,9 @@ impl Reads<'_, '_> {
                     Mention::Itself if self.is_of_ticket(step) => of_ticket = true,
                     Mention::Itself | Mention::Within => elsewhere = true,
                 },
-                FactKind::State(_) | FactKind::HasTag { .. } => {}
+                // Who the customer is shows where a constant is one.
+                FactKind::Above { of } if self.is_customer(of) && self.plan.names_customers => return Identity::Every,
+                FactKind::State(_) | FactKind::HasTag { .. } | FactKind::Above { .. } => {}
             }
         }
         for fact in self.sheet.job.facts.iter().chain(&self.sheet.column.facts) {

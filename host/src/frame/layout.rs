@@ -1,8 +1,8 @@
 //! Where each part of a frame stands.
 
 use exportgate_contract::frame::{
-    HEADER_WORDS, STATE_ERR, TAG, WORD_COLUMNS, WORD_LENGTH, WORD_PAYLOADS, WORD_QUESTIONS, WORD_ROWS, WORD_STATES,
-    WORD_SYMBOLS, WORD_TAG, WORD_VALUES,
+    HEADER_WORDS, STATE_ERR, TAG, WORD_COLUMNS, WORD_DIRECTORY_FIRST, WORD_LENGTH, WORD_PAYLOADS, WORD_QUESTIONS,
+    WORD_ROWS, WORD_STATES, WORD_SYMBOLS, WORD_TAG, WORD_VALUES,
 };
 use exportgate_contract::limits::FRAME_WORDS_MAX;
 use exportgate_contract::manifest::Axis;
@@ -109,7 +109,7 @@ impl Layout {
     }
 
     /// The header of a frame with so many symbols and words, without questions.
-    pub(crate) fn put_header(&self, symbols: usize, length: usize, words: &mut [u64]) {
+    pub(crate) fn put_header(&self, symbols: usize, directory_first: usize, length: usize, words: &mut [u64]) {
         let mut put = |word: usize, value: usize| {
             if let Some(slot) = words.get_mut(word) {
                 *slot = widen(value);
@@ -118,6 +118,7 @@ impl Layout {
         put(WORD_ROWS, self.rows);
         put(WORD_COLUMNS, self.columns);
         put(WORD_SYMBOLS, symbols);
+        put(WORD_DIRECTORY_FIRST, directory_first);
         for (word, start) in WORD_VALUES.into_iter().zip(self.values) {
             put(word, start);
         }

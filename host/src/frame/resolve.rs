@@ -272,6 +272,7 @@ impl<'a> Resolver<'a> {
             let (word, state) = match fact.kind {
                 FactKind::Value(step) => self.word(step, fact.fact)?,
                 FactKind::State(step) => (0, state_of(self.cell(step))),
+                FactKind::Above { of } => self.above(of, fact.fact)?,
                 FactKind::HasTag { of, key } => match self.tag(of, key)? {
                     Cell::Value(_) => (1, STATE_VALUE),
                     Cell::Absent => (0, STATE_VALUE),
@@ -305,6 +306,21 @@ impl<'a> Resolver<'a> {
             false => self.symbols.word(datum),
         };
         Ok((word, STATE_VALUE))
+    }
+
+    /// Which constants of the fact's type an entity is in, as a set among the payloads.
+    fn above(&mut self, of: usize, fact: usize) -> Result<(u64, u8), EvaluateError> {
+        let Slot { cell, known } = self.slot(of);
+        let Cell::Value(datum) = cell else { return Ok((0, STATE_ERR)) };
+        let Datum::Entity(uid) = datum else { return Err(self.mismatch(of, "an entity", datum)) };
+        // INVARIANT: a checked manifest gives such a fact a set of entities as its type.
+        let Some(Type::Set(member)) = self.plan.manifest.facts.get(fact).map(|fact| &fact.ty) else {
+            return Ok((0, STATE_ERR));
+        };
+        let Type::Entity(wanted) = &**member else { return Ok((0, STATE_ERR)) };
+        self.ancestors.find(self.world, uid, known);
+        let fitting = self.ancestors.all().iter().filter(|uid| *uid.entity_type == **wanted).copied();
+        Ok((self.symbols.add_constants(fitting), STATE_VALUE))
     }
 
     /// Whether one entity is in each of several others. All that stands above it is found once.

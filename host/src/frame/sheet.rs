@@ -82,7 +82,14 @@ pub(crate) enum Mention {
 pub(crate) enum FactKind {
     Value(usize),
     State(usize),
-    HasTag { of: usize, key: usize },
+    HasTag {
+        of: usize,
+        key: usize,
+    },
+    /// Which constants an entity is in.
+    Above {
+        of: usize,
+    },
 }
 
 /// Facts of what one entity is in.
@@ -209,7 +216,8 @@ impl Sheet {
                     }
                     FactKind::Value(number) | FactKind::State(number) if follows(number) => return None,
                     FactKind::HasTag { of, key } if follows(of) || follows(key) => return None,
-                    FactKind::Value(_) | FactKind::State(_) | FactKind::HasTag { .. } => {}
+                    FactKind::Above { of } if follows(of) => return None,
+                    FactKind::Value(_) | FactKind::State(_) | FactKind::HasTag { .. } | FactKind::Above { .. } => {}
                 }
             }
             let right = |fact: &InFact| matches!(fact.right, InRight::Step(number) if follows(number));
@@ -243,7 +251,7 @@ impl Sheet {
         for reads in [&self.job, &self.column, &self.row, &self.cell] {
             bases.extend(reads.groups.iter().map(|group| group.left));
             bases.extend(reads.facts.iter().filter_map(|fact| match fact.kind {
-                FactKind::HasTag { of, .. } => Some(of),
+                FactKind::HasTag { of, .. } | FactKind::Above { of } => Some(of),
                 FactKind::Value(_) | FactKind::State(_) => None,
             }));
         }
@@ -262,6 +270,7 @@ impl Sheet {
         let kind = match fact.read {
             Read::Value(term) => FactKind::Value(step(term)),
             Read::State(term) => FactKind::State(step(term)),
+            Read::Above { of } => FactKind::Above { of: step(of) },
             Read::HasTag { of, key } => FactKind::HasTag { of: step(of), key: step(key) },
             Read::In { left, right } => {
                 let right = match manifest.terms.get(position(right)) {

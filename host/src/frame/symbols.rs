@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use ahash::RandomState;
 use exportgate_contract::frame::{PAYLOAD_IP, PAYLOAD_RECORD, PAYLOAD_SET, PAYLOAD_SET_OF_COMPOSITES, PAYLOAD_STRING};
+use exportgate_contract::manifest::ContractVersion;
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;
 use hashbrown::HashTable;
@@ -215,6 +216,45 @@ impl<'a> Symbols<'a> {
         if ty.is_composite() { self.word_with_payload(datum, ty) } else { self.word(datum) }
     }
 
+    /// Adds the payload of the set of those of `entities` that are constants; returns where among the payloads it begins.
+    pub(crate) fn add_constants(&mut self, entities: impl Iterator<Item = UidRef<'a>>) -> u64 {
+        let place = self.room.payloads.len();
+        self.room.payloads.extend([PAYLOAD_SET, 0]);
+        let first = self.room.payloads.len();
+        for uid in entities {
+            let symbol = self.constant(uid);
+            self.room.payloads.extend(symbol.map(u64::from));
+        }
+        let members = self.room.payloads.get_mut(first..).unwrap_or_default();
+        members.sort_unstable();
+        // An entity that is reached in several ways comes several times.
+        let mut kept = 0_usize;
+        for at in 0..members.len() {
+            let member = members.get(at).copied();
+            if at == 0 || member != members.get(kept.saturating_sub(1)).copied() {
+                if let (Some(slot), Some(member)) = (members.get_mut(kept), member) {
+                    *slot = member;
+                }
+                kept += 1;
+            }
+        }
+        self.room.payloads.truncate(first.saturating_add(kept));
+        if let Some(count) = self.room.payloads.get_mut(first.saturating_sub(1)) {
+            *count = widen(kept);
+        }
+        widen(place)
+    }
+
+    /// The first symbol that the directory has a word for: constants before the first with a payload are left out, where the
+    /// module knows that.
+    pub(crate) fn directory_first(&self, contract: ContractVersion) -> usize {
+        if contract.minor == 0 {
+            return 0;
+        }
+        let constants = usize::try_from(self.constants.count).unwrap_or(usize::MAX);
+        self.room.directory.iter().position(|place| *place != 0).map_or(constants, |first| first.min(constants))
+    }
+
     /// How many symbols there are, constants included.
     pub(crate) fn count(&self) -> usize {
         usize::try_from(self.constants.count).unwrap_or(usize::MAX).saturating_add(self.room.entries.len())
@@ -225,10 +265,11 @@ impl<'a> Symbols<'a> {
         self.room.payloads.len()
     }
 
-    /// Writes the directory and the payloads to the end of `frame`.
-    pub(crate) fn write(&self, frame: &mut Vec<u64>) {
-        let first = frame.len() + self.count();
+    /// Writes the directory, which begins with the symbol `directory_first`, and the payloads to the end of `frame`.
+    pub(crate) fn write(&self, directory_first: usize, frame: &mut Vec<u64>) {
+        let first = frame.len() + self.count().saturating_sub(directory_first);
         let places = self.room.directory.iter().copied().chain(std::iter::repeat(0)).take(self.count());
+        let places = places.skip(directory_first);
         frame.extend(places.map(|place| if place == 0 { 0 } else { widen(first + place - 1) }));
         frame.extend_from_slice(&self.room.payloads);
     }

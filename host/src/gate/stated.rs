@@ -214,7 +214,7 @@ pub(super) fn reads(manifest: &Manifest, question: u32, path: &[&str]) -> bool {
     let mut open: Vec<u32> = Vec::new();
     for fact in &question.facts {
         match position(*fact).and_then(|fact| manifest.facts.get(fact)).map(|fact| &fact.read) {
-            Some(Read::Value(term) | Read::State(term)) => open.push(*term),
+            Some(Read::Value(term) | Read::State(term) | Read::Above { of: term }) => open.push(*term),
             Some(Read::In { left, right }) => open.extend([*left, *right]),
             Some(Read::HasTag { of, key }) => open.extend([*of, *key]),
             None => return true,

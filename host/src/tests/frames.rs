@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use exportgate_contract::frame::{
     HEADER_WORDS, PAYLOAD_RECORD, PAYLOAD_SET, PAYLOAD_SET_OF_COMPOSITES, PAYLOAD_STRING, STATE_ABSENT, STATE_ERR,
-    STATE_VALUE, TAG, WORD_COLUMNS, WORD_LENGTH, WORD_PAYLOADS, WORD_QUESTIONS, WORD_ROWS, WORD_STATES, WORD_SYMBOLS,
-    WORD_TAG, WORD_VALUES,
+    STATE_VALUE, TAG, WORD_COLUMNS, WORD_DIRECTORY_FIRST, WORD_LENGTH, WORD_PAYLOADS, WORD_QUESTIONS, WORD_ROWS,
+    WORD_STATES, WORD_SYMBOLS, WORD_TAG, WORD_VALUES,
 };
 use exportgate_contract::manifest::{Axis, Fact, Input, Manifest, Read, Term};
 use exportgate_contract::types::{Attribute, Type};
@@ -133,7 +133,8 @@ impl Built {
     }
 
     fn payload(&self, symbol: u64) -> &[u64] {
-        let place = self.word(self.word(WORD_PAYLOADS) + index(symbol));
+        let Some(entry) = index(symbol).checked_sub(self.word(WORD_DIRECTORY_FIRST)) else { return &[] };
+        let place = self.word(self.word(WORD_PAYLOADS) + entry);
         if place == 0 { &[] } else { &self.words[place..] }
     }
 }
@@ -160,8 +161,10 @@ fn the_header_says_where_things_are() {
     assert_eq!(built.word(WORD_PAYLOADS), start + 6);
     // The constant, the agent, three customers.
     assert_eq!(built.word(WORD_SYMBOLS), 5);
-    assert_eq!(built.word(WORD_LENGTH), start + 6 + 5);
-    assert_eq!(built.words.len(), start + 6 + 5);
+    // The directory leaves out the constant, which has no payload.
+    assert_eq!(built.word(WORD_DIRECTORY_FIRST), 1);
+    assert_eq!(built.word(WORD_LENGTH), start + 6 + 4);
+    assert_eq!(built.words.len(), start + 6 + 4);
     assert_eq!(built.value(0, 0), 1);
     assert_eq!([0, 1, 2].map(|row| built.value(1, row)), [2, 3, 4]);
 }
@@ -360,6 +363,34 @@ fn membership_follows_the_hierarchy() {
     assert_eq!([0, 1].map(|row| built.value(6, row)), [0, 1]);
     let without = Given { context: Value::record::<&str>([]), ..given };
     assert_eq!(build(manifest(symbols, terms, facts), &without).cell(4, 0), (0, STATE_ERR));
+}
+
+#[test]
+fn the_constants_above_an_entity_are_a_set_of_their_own() {
+    let role = |id: &str| uid("Role", id);
+    let entities = vec![
+        Entity::new(uid("Agent", "ana")).with_parent(role("support")),
+        Entity::new(role("support")).with_parent(role("staff")).with_parent(role("nobody's")),
+        Entity::new(role("staff")).with_parent(role("support")).with_parent(uid("Team", "t")),
+    ];
+    let symbols: Vec<Value> =
+        vec![role("staff").into(), role("boss").into(), uid("Team", "t").into(), role("support").into(), "eu".into()];
+    let above = |of, member| (Axis::Job, Read::Above { of }, Type::Set(entity(member).into()), true);
+    let terms = vec![Term::Attribute { of: 4, name: "eu".into() }];
+    let facts =
+        vec![above(0, "Role"), above(0, "Team"), above(0, "Agent"), (Axis::Job, Read::Value(5), Type::String, true)];
+    let given = Given { entities, ..Given::new(Value::record([("eu", Value::from("eu"))])) };
+    let built = build(manifest(symbols, terms, facts), &given);
+    // Its place is counted from the first payload, behind the directory, which begins with the one constant that has one.
+    assert_eq!(built.word(WORD_DIRECTORY_FIRST), 4);
+    let payloads = built.word(WORD_PAYLOADS) + 1;
+    let set = |fact| {
+        let place = payloads + index(built.value(fact, 0));
+        let count = built.word(place + 1);
+        (built.words[place], built.words[place + 2..place + 2 + count].to_vec())
+    };
+    assert_eq!([0, 1, 2].map(set), [(3, vec![0, 3]), (3, vec![2]), (3, vec![])]);
+    assert_eq!(built.payload(4), [1, 2, u64::from_le_bytes(*b"eu\0\0\0\0\0\0")]);
 }
 
 #[test]

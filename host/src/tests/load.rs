@@ -217,11 +217,11 @@ fn manifests_that_cannot_be_read_are_refused() {
 fn another_contract_is_refused_whatever_else_it_says() {
     let mut json = serde_json::to_value(guest::manifest()).unwrap();
     json["later"] = true.into();
-    for (major, minor, help) in [(2, 0, "newer exportgate"), (1, 1, "newer exportgate"), (0, 9, "again")] {
+    for (major, minor, help) in [(2, 0, "newer exportgate"), (1, 2, "newer exportgate"), (0, 9, "again")] {
         json["contract"] = serde_json::json!({ "major": major, "minor": minor });
         let bytes = guest::component(guest::core(HONEST, &serde_json::to_vec(&json).unwrap()));
         let error =
-            check_refused(&bytes, &format!("the module is made for contract {major}.{minor}, this host runs 1.0"));
+            check_refused(&bytes, &format!("the module is made for contract {major}.{minor}, this host runs 1.1"));
         assert!(error.help().contains(help), "{}", error.help());
         assert_eq!(error, LoadError::Contract { found: ContractVersion { major, minor } });
     }

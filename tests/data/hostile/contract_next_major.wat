@@ -1,5 +1,5 @@
 ;; Made for the next major version of the contract.
-;; expect: load: the module is made for contract 2.0, this host runs 1.0
+;; expect: load: the module is made for contract 2.0, this host runs 1.1
 (module
   ;; manifest {"contract": {"major": 2, "minor": 0}}
   (memory (export "memory") 1)

@@ -1,7 +1,7 @@
 ;; Made for the next minor version of the contract.
-;; expect: load: the module is made for contract 1.1, this host runs 1.0
+;; expect: load: the module is made for contract 1.2, this host runs 1.1
 (module
-  ;; manifest {"contract": {"major": 1, "minor": 1}}
+  ;; manifest {"contract": {"major": 1, "minor": 2}}
   (memory (export "memory") 1)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
   (func (export "evaluate") (param i32 i32) (result i32) (i32.const 8))

@@ -15,7 +15,15 @@ use crate::codegen::runtime::{Routine, emit_expect_kind, small};
 const MEMBERS: u32 = 16;
 
 /// `(address of members, how many, word) -> found`: binary search; the members ascend as signed numbers.
-pub(super) fn emit_search() -> Code {
+pub(super) fn emit_search(module: &mut Module) -> Code {
+    let place = module.routine(Routine::Place);
+    let mut code = Code::new(3);
+    code.get(Local(0)).get(Local(1)).get(Local(2)).call(place).i32(u32::MAX).push(&I::I32Ne);
+    code
+}
+
+/// `(address of members, how many, word) -> position`, or all ones: binary search; the members ascend as signed numbers.
+pub(super) fn emit_place() -> Code {
     let mut code = Code::new(3);
     let (members, high, word) = (Local(0), Local(1), Local(2));
     let low = code.local(ValType::I32);
@@ -27,7 +35,7 @@ pub(super) fn emit_search() -> Code {
     code.get(low).get(high).push(&I::I32Add).i32(1).push(&I::I32ShrU).tee(middle);
     code.i32(3).push(&I::I32Shl).get(members).push(&I::I32Add).load64(0).tee(member);
     code.get(word).push(&I::I64Eq).if_();
-    code.i32(1).push(&I::Return).end();
+    code.get(middle).push(&I::Return).end();
     code.get(member).get(word).push(&I::I64LtS).if_();
     code.get(middle).i32(1).push(&I::I32Add).set(low);
     code.else_();
@@ -35,7 +43,7 @@ pub(super) fn emit_search() -> Code {
     code.end();
     code.br(next);
     code.end().end();
-    code.i32(0);
+    code.i32(u32::MAX);
     code
 }
 

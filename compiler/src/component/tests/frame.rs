@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use exportgate_contract::frame;
-use exportgate_contract::manifest::{Axis, Manifest};
+use exportgate_contract::manifest::{Axis, Manifest, Read, Term};
 use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;
 
@@ -47,7 +47,7 @@ impl Frame {
         columns: usize,
         cells: &BTreeMap<String, Vec<Cell>>,
     ) -> Self {
-        let mut interner = Interner { symbols: manifest.symbols.clone(), wanted: Vec::new() };
+        let mut interner = Interner { symbols: manifest.symbols.clone(), wanted: Vec::new(), sets: Vec::new() };
         let mut words = vec![0_u64; frame::HEADER_WORDS];
         words.extend(questions.iter().map(|question| *question as u64));
         let mut states: Vec<Vec<u8>> = Vec::new();
@@ -55,7 +55,14 @@ impl Frame {
             words[offset] = words.len() as u64;
             let mut bytes = Vec::new();
             for fact in manifest.facts.iter().filter(|fact| fact.axis == axis) {
-                let name = describe(&fact.read, &manifest.terms);
+                if let Read::Above { of } = fact.read {
+                    for point in 0..axis.points(rows, columns).unwrap() {
+                        words.push(interner.above(manifest, cells, of, &fact.ty, point));
+                        bytes.push(frame::STATE_VALUE);
+                    }
+                    continue;
+                }
+                let name = describe(&fact.read, &manifest.terms, &manifest.symbols);
                 let cells = cells.get(&name).unwrap_or_else(|| panic!("no cells for {name}"));
                 assert_eq!(cells.len(), axis.points(rows, columns).unwrap(), "cells of {name}");
                 for cell in cells {
@@ -74,7 +81,7 @@ impl Frame {
             words[offset] = words.len() as u64;
             words.extend(bytes.chunks(8).map(padded));
         }
-        interner.append_payloads(&mut words);
+        interner.append_payloads(manifest.symbols.len(), &mut words);
         words[frame::WORD_TAG] = frame::TAG;
         words[frame::WORD_ROWS] = rows as u64;
         words[frame::WORD_COLUMNS] = columns as u64;
@@ -96,6 +103,8 @@ fn padded(bytes: &[u8]) -> u64 {
 struct Interner {
     symbols: Vec<Value>,
     wanted: Vec<(usize, Value, Type)>,
+    /// Payloads that no symbol stands for.
+    sets: Vec<u64>,
 }
 
 impl Interner {
@@ -115,6 +124,34 @@ impl Interner {
         }
     }
 
+    /// The set of constants that `of` is in: what the cells say of each.
+    fn above(
+        &mut self,
+        manifest: &Manifest,
+        cells: &BTreeMap<String, Vec<Cell>>,
+        of: u32,
+        ty: &Type,
+        point: usize,
+    ) -> u64 {
+        let place = self.sets.len() as u64;
+        let Type::Set(member) = ty else { panic!("a set, not {ty}") };
+        let mut members = Vec::new();
+        for (symbol, value) in manifest.symbols.iter().enumerate() {
+            let fits = matches!(value, Value::Entity(uid) if **member == Type::Entity(uid.entity_type.clone()));
+            let mut terms = manifest.terms.clone();
+            terms.push(Term::Symbol(u32::try_from(symbol).unwrap()));
+            let right = u32::try_from(terms.len() - 1).unwrap();
+            let name = describe(&Read::In { left: of, right }, &terms, &manifest.symbols);
+            let holds = |cells: &Vec<Cell>| matches!(cells[point], Cell::Value(Value::Bool(true)));
+            if fits && cells.get(&name).is_some_and(holds) {
+                members.push(symbol as u64);
+            }
+        }
+        self.sets.extend([frame::PAYLOAD_SET, members.len() as u64]);
+        self.sets.extend(members);
+        place
+    }
+
     fn symbol(&mut self, value: &Value) -> usize {
         self.symbols.iter().position(|symbol| symbol == value).unwrap_or_else(|| {
             self.symbols.push(value.clone());
@@ -123,17 +160,21 @@ impl Interner {
     }
 
     /// Appends directory and payloads. Those of members come to be while their set's is written.
-    fn append_payloads(&mut self, words: &mut Vec<u64>) {
+    fn append_payloads(&mut self, constants: usize, words: &mut Vec<u64>) {
         let mut payloads: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
         while let Some((symbol, value, ty)) = self.wanted.pop() {
             let payload = self.payload(&value, &ty);
             payloads.insert(symbol, payload);
         }
         words[frame::WORD_PAYLOADS] = words.len() as u64;
+        // As a host does: constants before the first with a payload are left out.
+        let first = payloads.keys().next().map_or(constants, |first| constants.min(*first));
+        words[frame::WORD_DIRECTORY_FIRST] = first as u64;
         let directory = words.len();
-        words.resize(directory + self.symbols.len(), 0);
+        words.resize(directory + self.symbols.len() - first, 0);
+        words.extend_from_slice(&self.sets);
         for (symbol, payload) in payloads {
-            words[directory + symbol] = words.len() as u64;
+            words[directory + symbol - first] = words.len() as u64;
             words.extend(payload);
         }
     }

@@ -62,6 +62,22 @@ impl Builder {
         FactId(u32::try_from(self.program.facts.len() - 1).unwrap())
     }
 
+    /// An input itself, an entity.
+    pub(super) fn input(&mut self, input: u32, entity_type: &str) -> Expr {
+        let axis = self.program.inputs[usize::try_from(input).unwrap()].axis;
+        let ty = Type::Entity(entity_type.into());
+        self.program.facts.push(Fact { axis, read: Read::Value(input), ty: ty.clone(), payload: false });
+        Expr::Fact(FactId(u32::try_from(self.program.facts.len() - 1).unwrap()), ty)
+    }
+
+    /// Whether an input is in a constant.
+    pub(super) fn is_in_constant(&mut self, axis: Axis, left: u32, constant: EntityUid) -> Expr {
+        let symbol = self.symbol(Value::Entity(constant));
+        self.program.terms.push(Term::Symbol(symbol.0));
+        let right = u32::try_from(self.program.terms.len() - 1).unwrap();
+        self.is_in(axis, left, right)
+    }
+
     /// Whether one input (0 the agent, 1 the customer, 2 the field) is in another. Agent and field are always there.
     pub(super) fn is_in(&mut self, axis: Axis, left: u32, right: u32) -> Expr {
         self.program.facts.push(Fact { axis, read: Read::In { left, right }, ty: Type::Bool, payload: false });
@@ -113,6 +129,7 @@ impl Builder {
             },
             given: [0, 2].into(),
             guards: Vec::new(),
+            lookups: Vec::new(),
             conditions: conditions.into_iter().map(|(policy, condition)| (PolicyIdx(policy), condition)).collect(),
         });
         self
@@ -131,26 +148,29 @@ impl Builder {
 
     /// The same for facts on any axis: each fact's cells in the order of the points of its axis.
     pub(super) fn cells(&self, cells: Vec<Vec<Cell>>) -> BTreeMap<String, Vec<Cell>> {
-        self.program.facts.iter().map(|fact| describe(&fact.read, &self.program.terms)).zip(cells).collect()
+        let Program { facts, terms, symbols, .. } = &self.program;
+        facts.iter().map(|fact| describe(&fact.read, terms, symbols)).zip(cells).collect()
     }
 }
 
 /// What a fact reads, without the numbers of terms, which passes change.
-pub(super) fn describe(read: &Read, terms: &[Term]) -> String {
-    let term = |id: u32| describe_term(id, terms);
+pub(super) fn describe(read: &Read, terms: &[Term], symbols: &[Value]) -> String {
+    let term = |id: u32| describe_term(id, terms, symbols);
     match read {
         Read::Value(of) => term(*of),
         Read::State(of) => format!("state of {}", term(*of)),
         Read::In { left, right } => format!("{} in {}", term(*left), term(*right)),
+        Read::Above { of } => format!("above {}", term(*of)),
         Read::HasTag { of, key } => format!("{} has tag {}", term(*of), term(*key)),
     }
 }
 
-fn describe_term(id: u32, terms: &[Term]) -> String {
+fn describe_term(id: u32, terms: &[Term], symbols: &[Value]) -> String {
+    let describe_term = |id: u32| describe_term(id, terms, symbols);
     match &terms[usize::try_from(id).unwrap()] {
         Term::Input(input) => format!("input {input}"),
-        Term::Symbol(symbol) => format!("symbol {symbol}"),
-        Term::Attribute { of, name } => format!("{}.{name}", describe_term(*of, terms)),
-        Term::Tag { of, key } => format!("{}[{}]", describe_term(*of, terms), describe_term(*key, terms)),
+        Term::Symbol(symbol) => format!("{:?}", symbols[usize::try_from(*symbol).unwrap()]),
+        Term::Attribute { of, name } => format!("{}.{name}", describe_term(*of)),
+        Term::Tag { of, key } => format!("{}[{}]", describe_term(*of), describe_term(*key)),
     }
 }
