@@ -1,15 +1,19 @@
 //! What is done once: compiling a pack, loading a module, and what a loaded one holds.
 
+use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use cedar_policy::{Authorizer, PolicySet, Schema, ValidationMode, Validator};
-use exportgate::{Gate, Isolation};
+use exportgate::{Engine, EngineConfig, Gate, Isolation};
 use exportgate_compiler::Passes;
 
 use crate::compare::{CEDAR, Contender, Contest, WARM};
-use crate::reference::{NOW_MS, PackFiles, compiled, gate, small_job};
+use crate::reference::{NOW_MS, PackFiles, compiled, gate, gate_in, small_job};
 use crate::synthetic::Synthetic;
+
+/// The gate, with its module from the compile cache.
+pub const CACHED: &str = "cached";
 
 /// From the component's bytes to the first decision; native Cedar from its texts to the first answer.
 ///
@@ -27,6 +31,25 @@ pub fn load() -> Contest {
         decision
     });
     Contest { group: "load", input: "reference".to_owned(), contenders: vec![ours, cedar(schema, policies)] }
+}
+
+/// The same where the module was compiled before and lies in the compile cache `directory`.
+///
+/// # Panics
+///
+/// When a module doesn't load, or the directory isn't this user's alone.
+pub fn load_cached(directory: &Path) -> Contest {
+    let component = PackFiles::reference().component();
+    let limits = EngineConfig { compile_cache: Some(directory.to_owned()), ..EngineConfig::default() };
+    // As a tool does that starts: the engine is made once, whatever it loads.
+    let engine = Engine::new(&limits).unwrap();
+    let job = small_job(&gate(&component, Isolation::Warm));
+    let ours = Contender::new(CACHED, move || {
+        let decision = gate_in(&engine, &component, Isolation::Warm).evaluate_at(&job, NOW_MS);
+        assert!(decision.is_allow());
+        decision
+    });
+    Contest { group: "load", input: "reference-cached".to_owned(), contenders: vec![ours] }
 }
 
 /// A pack's texts to a component; native Cedar parses and validates them.

@@ -136,16 +136,29 @@ pub fn gate_with(
     limits: EngineConfig,
     windows: Arc<dyn Windows + Send + Sync>,
 ) -> Gate {
-    let mut config = GateConfig { engine: limits, ..GateConfig::dry_run() };
-    let engine = Engine::new(&config.engine).unwrap();
-    let module = Module::load(&engine, component).unwrap_or_else(|error| panic!("{error}"));
-    config.modules = vec![ModulePin {
+    let engine = Engine::new(&limits).unwrap();
+    gate_of(&engine, component, isolation, windows)
+}
+
+/// A gate in an engine that there is already, with fresh windows.
+///
+/// # Panics
+///
+/// As [`gate`].
+pub fn gate_in(engine: &Engine, component: &[u8], isolation: Isolation) -> Gate {
+    gate_of(engine, component, isolation, Arc::new(MemoryWindows::new()))
+}
+
+fn gate_of(engine: &Engine, component: &[u8], isolation: Isolation, windows: Arc<dyn Windows + Send + Sync>) -> Gate {
+    let module = Module::load(engine, component).unwrap_or_else(|error| panic!("{error}"));
+    let pin = ModulePin {
         name: module.manifest().name.as_str().into(),
         sha256: module.sha256().to_owned(),
         version_min: None,
         isolation,
-    }];
-    Gate::new(&engine, config, vec![module], windows).unwrap()
+    };
+    let config = GateConfig { engine: engine.config().clone(), modules: vec![pin], ..GateConfig::dry_run() };
+    Gate::new(engine, config, vec![module], windows).unwrap()
 }
 
 /// The job of a case of the pack, changed by `edit`.

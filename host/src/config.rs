@@ -50,6 +50,8 @@
 //! memory_bytes_max = 67_108_864
 //! stack_bytes_max = 524_288
 //! instances_max = 128
+//! ## Where compiled modules are kept: a directory of this user alone. Left out, every start compiles them.
+//! compile_cache = "/var/cache/exportgate"
 //!
 //! ## The modules that the gate runs: all of these, and no others. The first is the base, which must allow.
 //! [[modules]]
@@ -73,6 +75,7 @@ mod store;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 
 use exportgate_contract::limits::{CUSTOMERS_PER_JOB_MAX, FIELDS_PER_JOB_MAX};
 use exportgate_contract::obligation::{Fallback, Remedy};
@@ -367,6 +370,7 @@ struct FileEngine {
     memory_bytes_max: Option<usize>,
     stack_bytes_max: Option<usize>,
     instances_max: Option<u32>,
+    compile_cache: Option<PathBuf>,
 }
 
 impl File {
@@ -437,6 +441,7 @@ impl FileEngine {
             memory_bytes_max: self.memory_bytes_max.unwrap_or(default.memory_bytes_max),
             stack_bytes_max: self.stack_bytes_max.unwrap_or(default.stack_bytes_max),
             instances_max: self.instances_max.unwrap_or(default.instances_max),
+            compile_cache: self.compile_cache,
             equal_rows_once: default.equal_rows_once,
         }
     }

@@ -1,5 +1,8 @@
 //! The engine: Wasmtime as exportgate wants it, one a process, with its limits and its clock for deadlines.
 
+mod compile_cache;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -45,6 +48,15 @@ pub struct EngineConfig {
     /// Whether customers of whom policies read the same are asked about once. Default: true. Without it every answer is
     /// the same, later: the tests compare the two.
     pub equal_rows_once: bool,
+    /// Where compiled modules are kept, so that loading one again takes about a millisecond: an absolute path to a directory of
+    /// this user alone, made if it isn't there. Default: none, and every load compiles. What is kept is known by the
+    /// module's bytes, Wasmtime's version and every setting of its compiler; an entry that can't be read is compiled anew.
+    ///
+    /// # Security
+    ///
+    /// Machine code from this directory is run. Whoever can write there can do what this process can, so an engine isn't made
+    /// when anybody else can, now or by what lies in it. Don't carry such a directory from one machine to another.
+    pub compile_cache: Option<PathBuf>,
 }
 
 impl Default for EngineConfig {
@@ -57,6 +69,7 @@ impl Default for EngineConfig {
             stack_bytes_max: 512 << 10,
             instances_max: 128,
             equal_rows_once: true,
+            compile_cache: None,
         }
     }
 }
@@ -106,11 +119,16 @@ impl Engine {
     /// # Errors
     ///
     /// [`ConfigError::OutOfRange`] when an option isn't in its range, [`ConfigError::Unsupported`] when this machine can't run
-    /// the engine so (no address space for the instances, an unknown processor), [`ConfigError::Thread`] when the thread
-    /// for deadlines can't be started.
+    /// the engine so (no address space for the instances, an unknown processor), [`ConfigError::CompileCache`] when the
+    /// directory for compiled modules isn't this user's alone or can't be used, [`ConfigError::Thread`] when the thread for
+    /// deadlines can't be started.
     pub fn new(config: &EngineConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let wasmtime = wasmtime::Engine::new(&wasmtime_config(config))
+        let mut wasmtime_config = wasmtime_config(config);
+        if let Some(directory) = &config.compile_cache {
+            wasmtime_config.cache(Some(open_cache(directory)?));
+        }
+        let wasmtime = wasmtime::Engine::new(&wasmtime_config)
             .map_err(|error| ConfigError::Unsupported { message: format!("{error:#}") })?;
         let ticker = start_ticker(&wasmtime, config.deadline_ms)?;
         Ok(Self { inner: Arc::new(Inner { wasmtime, config: config.clone(), _ticker: ticker }) })
@@ -169,6 +187,15 @@ fn wasmtime_config(limits: &EngineConfig) -> wasmtime::Config {
     config
 }
 
+/// Wasmtime's own cache, in a directory that nobody else can write.
+fn open_cache(directory: &Path) -> Result<wasmtime::Cache, ConfigError> {
+    let refuse = |problem: String| ConfigError::CompileCache { directory: directory.to_owned(), problem };
+    compile_cache::check(directory).map_err(refuse)?;
+    let mut config = wasmtime::CacheConfig::new();
+    config.with_directory(directory);
+    wasmtime::Cache::new(config).map_err(|error| refuse(format!("can't be used: {error:#}")))
+}
+
 /// Starts the thread that makes deadlines pass, and returns what ends it when dropped.
 fn start_ticker(engine: &wasmtime::Engine, deadline_ms: u64) -> Result<Sender<()>, ConfigError> {
     let (sender, receiver) = mpsc::channel();
@@ -212,6 +239,14 @@ pub enum ConfigError {
     Unsupported {
         /// Why not.
         message: String,
+    },
+    /// The directory of the compile cache isn't this user's alone, or can't be used.
+    #[error("the compile cache `{}` {problem}", .directory.display())]
+    CompileCache {
+        /// The directory.
+        directory: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The thread for deadlines can't be started.
     #[error("the thread for deadlines can't be started: {message}")]
