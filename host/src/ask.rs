@@ -1,5 +1,7 @@
 //! Asks a module: splits what is asked into calls, makes a frame for each, and puts the answers together.
 
+use std::sync::LazyLock;
+
 use exportgate_contract::limits::{FRAME_WORDS_MAX, POINTS_PER_CALL_MAX, ROWS_PER_CALL_MAX};
 use exportgate_contract::manifest::Axis;
 
@@ -25,13 +27,17 @@ use crate::workspace::Workspace;
 pub(crate) struct Session<'m> {
     module: &'m Module,
     instance: Option<Box<Instance>>,
-    work: Workspace,
+    /// There until the session ends.
+    work: Option<Box<Workspace>>,
     /// Whether the frame at hand holds all rows that are asked about.
     framed: bool,
     fuel_used: u64,
     /// What crossed the boundary, where somebody wants to know.
     trace: Option<Vec<Exchange>>,
 }
+
+/// What a session without a workspace was answered.
+static NOTHING: LazyLock<(Answers, Classes)> = LazyLock::new(Default::default);
 
 impl std::fmt::Debug for Session<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,7 +48,11 @@ impl std::fmt::Debug for Session<'_> {
 impl<'m> Session<'m> {
     pub(crate) fn new(module: &'m Module) -> Result<Self, EvaluateError> {
         let instance = Some(take(module)?);
-        Ok(Self { module, instance, work: Workspace::take(), framed: false, fuel_used: 0, trace: None })
+        Ok(Self { module, instance, work: Some(Workspace::take()), framed: false, fuel_used: 0, trace: None })
+    }
+
+    fn work(&mut self) -> &mut Workspace {
+        self.work.get_or_insert_default()
     }
 
     /// The fuel that the calls took, in Wasmtime's units.
@@ -63,12 +73,12 @@ impl<'m> Session<'m> {
 
     /// What was answered last.
     pub(crate) fn answers(&self) -> &Answers {
-        &self.work.answers
+        self.work.as_ref().map_or(&NOTHING.0, |work| &work.answers)
     }
 
     /// Which rows the points of these answers stand for.
     pub(crate) fn classes(&self) -> &Classes {
-        &self.work.classes
+        self.work.as_ref().map_or(&NOTHING.1, |work| &work.classes)
     }
 
     /// Asks `questions`, some of those of `sheet` and ascending, at all their points. Rows that read alike are asked about
@@ -87,11 +97,11 @@ impl<'m> Session<'m> {
         let module = self.module;
         let plan = module.plan();
         let mut asked = self.asked(plan, questions)?;
-        let room = std::mem::take(&mut self.work.room).again();
+        let room = std::mem::take(&mut self.work().room).again();
         let mut resolver = Resolver::new(plan, sheet, inputs, room);
         self.ask_all(sheet, &mut asked, inputs, &mut resolver)?;
-        self.work.room = resolver.into_room().again();
-        self.work.asked = recycle(asked);
+        self.work().room = resolver.into_room().again();
+        self.work().asked = recycle(asked);
         Ok(())
     }
 
@@ -110,17 +120,17 @@ impl<'m> Session<'m> {
             return Ok(None);
         }
         let mut asked = self.asked(self.module.plan(), questions)?;
-        let (rows, columns) = self.work.frame.size();
-        check_points(&asked, self.work.classes.of_rows().map_or(rows, <[u32]>::len), columns)?;
+        let (rows, columns) = self.work().frame.size();
+        check_points(&asked, self.work().classes.of_rows().map_or(rows, <[u32]>::len), columns)?;
         if rows_that_fit(self.module.plan(), &asked, rows, columns)? < rows {
             return Ok(None);
         }
         for (place, number) in numbers {
-            self.work.frame.set_number(place, number);
+            self.work().frame.set_number(place, number);
         }
-        self.work.answers.begin(asked.len());
+        self.work().answers.begin(asked.len());
         self.call(&mut asked, (rows, columns), None, None)?;
-        self.work.asked = recycle(asked);
+        self.work().asked = recycle(asked);
         Ok(Some(()))
     }
 
@@ -131,16 +141,16 @@ impl<'m> Session<'m> {
     /// As [`Self::ask`].
     pub(crate) fn ask_frame(&mut self, question: u32, frame: &[u64]) -> Result<(), EvaluateError> {
         self.framed = false;
-        self.work.classes.clear();
+        self.work().classes.clear();
         let mut asked = self.asked(self.module.plan(), &[question])?;
-        self.work.answers.begin(1);
+        self.work().answers.begin(1);
         self.call(&mut asked, (1, 1), Some(frame), None)?;
-        self.work.asked = recycle(asked);
+        self.work().asked = recycle(asked);
         Ok(())
     }
 
     fn asked<'q>(&mut self, plan: &'q Plan, questions: &[u32]) -> Result<Vec<Asked<'q>>, EvaluateError> {
-        let mut asked: Vec<Asked<'q>> = self.work.take_asked();
+        let mut asked: Vec<Asked<'q>> = self.work().take_asked();
         for (place, id) in questions.iter().enumerate() {
             let question = plan.manifest.questions.get(position(*id));
             let question = question
@@ -163,13 +173,13 @@ impl<'m> Session<'m> {
         let plan = self.module.plan();
         check_points(asked, inputs.rows(), inputs.columns())?;
         resolver.resolve_job()?;
-        let mut classes = std::mem::take(&mut self.work.classes);
+        let mut classes = std::mem::take(&mut self.work().classes);
         classes.clear();
         if sheet.by_row && !sheet.whole && self.module.engine().config().equal_rows_once {
             classes.find(plan, sheet, inputs, resolver);
         }
         let asked = self.ask_rows(sheet, asked, classes.representatives(), inputs, resolver);
-        self.work.classes = classes;
+        self.work().classes = classes;
         asked
     }
 
@@ -196,7 +206,7 @@ impl<'m> Session<'m> {
         {
             return Err(EvaluateError::Unsplittable { action: whole.action.clone(), rows });
         }
-        self.work.answers.begin(asked.len());
+        self.work().answers.begin(asked.len());
         let mut numbers = Numbers::default();
         let mut start = 0_usize;
         loop {
@@ -206,7 +216,7 @@ impl<'m> Session<'m> {
                 Some(rows) => rows.get(place).map_or(usize::MAX, |row| position(*row)),
                 None => place,
             };
-            let built = self.work.frame.build(plan, resolver, sheet.questions.len(), here.map(row), columns);
+            let built = self.work().frame.build(plan, resolver, sheet.questions.len(), here.map(row), columns);
             match built {
                 // Payloads can't be told beforehand: fewer rows then.
                 Err(EvaluateError::FrameTooLong { .. }) if count > 1 && whole.is_none() => {
@@ -247,7 +257,7 @@ impl<'m> Session<'m> {
             points = points.saturating_add(u64::try_from(asked.points).unwrap_or(u64::MAX));
         }
         if frame.is_none() {
-            self.work.frame.ask(asked.iter().map(|asked| asked.id));
+            self.work().frame.ask(asked.iter().map(|asked| asked.id));
         }
         let engine = self.module.engine();
         let config = engine.config();
@@ -257,7 +267,7 @@ impl<'m> Session<'m> {
             Some(instance) => instance,
             None => take(self.module)?,
         };
-        let work = &mut self.work;
+        let work = self.work.get_or_insert_default();
         let frame = frame.unwrap_or(work.frame.words());
         abi::call(&mut instance, engine, fuel, frame, &mut work.answer)?;
         if let Some(trace) = &mut self.trace {
@@ -273,7 +283,9 @@ impl<'m> Session<'m> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        std::mem::take(&mut self.work).keep();
+        if let Some(work) = self.work.take() {
+            work.keep();
+        }
         if let Some(instance) = self.instance.take()
             && self.module.isolation() == Isolation::Warm
         {

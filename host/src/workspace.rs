@@ -30,27 +30,29 @@ pub(crate) fn share<T: ?Sized>(slot: &mut Arc<T>, with: &Arc<T>) {
 }
 
 thread_local! {
-    /// Workspaces that wait for this thread's next question.
-    static WAITING: RefCell<Vec<Workspace>> = const { RefCell::new(Vec::new()) };
+    /// Workspaces that wait for this thread's next question. In boxes, since they are large to move.
+    static WAITING: RefCell<[Option<Box<Workspace>>; WORKSPACES_MAX]> =
+        const { RefCell::new([const { None }; WORKSPACES_MAX]) };
 }
 
 impl Workspace {
     /// A workspace of this thread, or a new one.
-    pub(crate) fn take() -> Self {
-        WAITING.try_with(|waiting| waiting.try_borrow_mut().ok()?.pop()).ok().flatten().unwrap_or_default()
+    pub(crate) fn take() -> Box<Self> {
+        let waiting = WAITING.try_with(|waiting| waiting.try_borrow_mut().ok()?.iter_mut().find_map(Option::take));
+        waiting.ok().flatten().unwrap_or_default()
     }
 
     /// Keeps the workspace for this thread's next question, unless there are enough or it has grown large.
-    pub(crate) fn keep(self) {
+    pub(crate) fn keep(self: Box<Self>) {
         if self.bytes() > WORKSPACE_BYTES_MAX {
             return;
         }
         // A thread that ends has nowhere to keep it.
         let _ = WAITING.try_with(|waiting| {
             if let Ok(mut waiting) = waiting.try_borrow_mut()
-                && waiting.len() < WORKSPACES_MAX
+                && let Some(free) = waiting.iter_mut().find(|slot| slot.is_none())
             {
-                waiting.push(self);
+                *free = Some(self);
             }
         });
     }
