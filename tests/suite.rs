@@ -11,3 +11,4 @@ mod hostile;
 mod job_texts;
 mod replay;
 mod rows;
+mod scoped;
