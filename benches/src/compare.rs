@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Exportgate with an instance kept.
 pub const WARM: &str = "exportgate-warm";
+/// The same, and the facts of the request are resolved already.
+pub const PREPARED: &str = "exportgate-prepared";
 /// Exportgate with an instance for each job.
 pub const FRESH: &str = "exportgate-fresh";
 /// cedar-policy, with everything prebuilt: its best case.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use exportgate::{Decision, Gate, Job};
+use exportgate::{Decision, Gate, Job, PreparedRequest, Response};
 use exportgate_benches::reference::{NOW_MS, small_job};
 use exportgate_benches::rows::{Bench, PARTS};
 use exportgate_benches::table::Row;
@@ -50,6 +50,9 @@ enum Command {
         /// How often.
         #[arg(long)]
         count: u64,
+        /// Asks one prepared question instead.
+        #[arg(long)]
+        question: bool,
     },
 }
 
@@ -69,7 +72,14 @@ fn main() {
             let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
             document::write(&checkout, &rows, stages.as_deref()).unwrap();
         }
-        Some(Command::Loop { count }) => {
+        Some(Command::Loop { count, question: true }) => {
+            let prepared = exportgate_benches::question::prepared_alone();
+            let mut response = prepared.authorize().unwrap();
+            for _ in 0..*count {
+                answer_once(&prepared, &mut response);
+            }
+        }
+        Some(Command::Loop { count, question: false }) => {
             let gate = stages::small_gate();
             let job = small_job(&gate);
             for _ in 0..10 {
@@ -86,6 +96,12 @@ fn main() {
 #[inline(never)]
 fn decide_once(gate: &Gate, job: &Job) -> Decision {
     gate.evaluate_at(job, NOW_MS)
+}
+
+/// As [`decide_once`].
+#[inline(never)]
+fn answer_once(prepared: &PreparedRequest, response: &mut Response) {
+    prepared.authorize_into(response).unwrap();
 }
 
 fn measure(args: &Args, bench: &Bench) -> Vec<Row> {

