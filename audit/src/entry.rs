@@ -86,9 +86,9 @@ pub enum Event {
     Commit(Commit),
     /// Nothing of what a permit let out has left.
     Cancel(Cancel),
-    /// Somebody approved a job.
+    /// Somebody approved a job, or said no to it.
     Approval(Approval),
-    /// Something isn't trusted any more.
+    /// Something isn't trusted any more, or is again.
     Revocation(Revocation),
     /// Checkpoints are signed by another key from here on.
     Rotation(Rotation),
@@ -303,15 +303,17 @@ pub struct Cancel {
     pub reason: String,
 }
 
-/// An approval.
+/// An answer to a request for approvals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Approval {
+    /// Whether it is a yes. One no denies the request for good.
+    pub approved: bool,
     /// The id of the job.
     pub job: String,
-    /// The digest of what was approved: agent, fields, customers, destination and purpose.
+    /// The digest of what it is about: agent, fields, customers, destination and purpose.
     #[serde(serialize_with = "hexadecimal")]
     pub content: [u8; 32],
-    /// Who approved.
+    /// Who answered.
     pub by: Uid,
     /// In which role.
     pub role: String,
@@ -319,14 +321,16 @@ pub struct Approval {
     pub given_at_ms: i64,
 }
 
-/// A revocation.
+/// A revocation, or its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Revocation {
+    /// Whether it is lifted: it holds no more.
+    pub lifted: bool,
     /// What kind of thing: `agent`, `permit`, `module`.
     pub kind: String,
     /// Its id.
     pub id: String,
-    /// Who revoked it.
+    /// Who revoked it, or lifted that.
     pub by: String,
     /// Why.
     pub reason: String,

@@ -97,9 +97,13 @@ impl KeyRing {
             return Err(form());
         }
         let new = PublicKey::from_text(new.unwrap_or_default()).map_err(|_| form())?;
-        if new.name() != self.origin || new.role() != KeyRole::Log || self.keys.iter().any(|(key, _)| *key == new) {
+        // A verifier may have got the new key from elsewhere already; one that has handed over doesn't come back.
+        let known = self.keys.iter().find(|(key, _)| *key == new);
+        let is_over = known.is_some_and(|(key, retired)| retired.is_some() || Some(key.id().as_str()) == old_id);
+        if new.name() != self.origin || new.role() != KeyRole::Log || is_over {
             return Err(RotationError::Key { origin: self.origin.clone() });
         }
+        let is_known = known.is_some();
         let current: Vec<PublicKey> = self
             .keys
             .iter()
@@ -112,7 +116,9 @@ impl KeyRing {
                 *retired = Some(size);
             }
         }
-        self.keys.push((new, None));
+        if !is_known {
+            self.keys.push((new, None));
+        }
         Ok(())
     }
 }
@@ -142,6 +148,21 @@ mod tests {
         assert!(ring.follow(&again, 6).is_err());
         assert!(ring.follow(&rotation, 7).is_err(), "a rotation isn't followed twice");
         assert_eq!(ring.follow(&rotate(&second, third.public()).unwrap().to_string(), 8), Ok(()));
+    }
+
+    #[test]
+    fn a_new_key_may_be_trusted_beforehand_and_an_old_one_doesnt_come_back() {
+        let (first, second) = (key(1), key(2));
+        let mut ring = KeyRing::new("log.example/desk", &[first.public().clone(), second.public().clone()]);
+        assert_eq!(ring.follow(&rotate(&first, second.public()).unwrap().to_string(), 5), Ok(()));
+        assert_eq!(ring.standing(first.public(), 5), Some(Standing::Retired { from_size: 5 }));
+        assert_eq!(ring.standing(second.public(), 5), Some(Standing::Current));
+        assert_eq!(ring.all().len(), 2);
+        let back = rotate(&second, first.public()).unwrap().to_string();
+        assert!(matches!(ring.follow(&back, 6), Err(RotationError::Key { .. })));
+        let itself = rotate(&second, second.public()).unwrap().to_string();
+        assert!(matches!(ring.follow(&itself, 6), Err(RotationError::Key { .. })));
+        assert_eq!(ring.standing(second.public(), 9), Some(Standing::Current));
     }
 
     #[test]

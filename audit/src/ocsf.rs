@@ -53,13 +53,19 @@ impl OcsfExport {
                 events.push(self.datastore(&entry, "Cancel", about));
             }
             Event::Approval(approval) => {
-                let about =
-                    json!({ "job": approval.job, "content_sha256": hex(&approval.content), "role": approval.role });
-                events.push(self.access(&entry, 1, &user(&approval.by, &[]), about));
+                let about = json!({
+                    "job": approval.job,
+                    "content_sha256": hex(&approval.content),
+                    "role": approval.role,
+                    "approved": approval.approved,
+                });
+                let activity = if approval.approved { ASSIGN } else { OTHER };
+                events.push(self.access(&entry, activity, &user(&approval.by, &[]), about));
             }
             Event::Revocation(revocation) => {
                 let about = json!({ "kind": revocation.kind, "by": revocation.by, "reason": revocation.reason });
-                events.push(self.access(&entry, 2, &json!({ "uid": revocation.id }), about));
+                let activity = if revocation.lifted { ASSIGN } else { REVOKE };
+                events.push(self.access(&entry, activity, &json!({ "uid": revocation.id }), about));
             }
             Event::Rows(_) | Event::Rotation(_) | Event::CustomerKey(_) | Event::Pruning(_) => {}
         }
@@ -165,8 +171,14 @@ impl OcsfExport {
     }
 
     fn access(&self, entry: &Entry, activity: u32, user: &Value, about: Value) -> Value {
+        let name = match activity {
+            ASSIGN => "Assign Privileges",
+            REVOKE => "Revoke Privileges",
+            _ => "Refuse Approval",
+        };
         json!({
             "activity_id": activity,
+            "activity_name": name,
             "category_uid": 3,
             "class_uid": 3005,
             "type_uid": 300_500 + activity,
@@ -180,6 +192,11 @@ impl OcsfExport {
         })
     }
 }
+
+/// What User Access Management knows: privileges are given, or taken; or something else, which `activity_name` says.
+const ASSIGN: u32 = 1;
+const REVOKE: u32 = 2;
+const OTHER: u32 = 99;
 
 /// Informational, high or critical.
 fn severity(alert: Alert) -> u32 {

@@ -69,19 +69,8 @@ impl Entry {
             2 => Event::Rows(Rows::read(&mut from)?),
             3 => Event::Commit(read_commit(&mut from)?),
             4 => Event::Cancel(Cancel { job: from.text("job")?, reason: from.text("reason")? }),
-            5 => Event::Approval(Approval {
-                job: from.text("job")?,
-                content: from.array()?,
-                by: from.uid("approver")?,
-                role: from.text("role")?,
-                given_at_ms: from.i64()?,
-            }),
-            6 => Event::Revocation(Revocation {
-                kind: from.text("kind")?,
-                id: from.text("id")?,
-                by: from.text("revoker")?,
-                reason: from.text("reason")?,
-            }),
+            5 => Event::Approval(read_approval(&mut from)?),
+            6 => Event::Revocation(read_revocation(&mut from)?),
             7 => Event::Rotation(Rotation { note: from.lines("rotation")? }),
             8 => Event::CustomerKey(NewCustomerKey { epoch: from.u32()?, check: from.array()? }),
             9 => Event::Pruning(Pruning {
@@ -175,6 +164,18 @@ fn read_count(from: &mut Reader<'_>) -> Result<Count, ReadError> {
 
 fn read_sum(from: &mut Reader<'_>) -> Result<RowsSum, ReadError> {
     Ok(RowsSum { customers: from.u64()?, parts: from.u32()?, epoch: from.u32()?, sha256: from.array()? })
+}
+
+fn read_approval(from: &mut Reader<'_>) -> Result<Approval, ReadError> {
+    let (job, content) = (from.text("job")?, from.array()?);
+    let (by, role) = (from.uid("approver")?, from.text("role")?);
+    Ok(Approval { job, content, by, role, given_at_ms: from.i64()?, approved: flag(from, "answer")? })
+}
+
+fn read_revocation(from: &mut Reader<'_>) -> Result<Revocation, ReadError> {
+    let (kind, id) = (from.text("kind")?, from.text("id")?);
+    let (by, reason) = (from.text("revoker")?, from.text("reason")?);
+    Ok(Revocation { kind, id, by, reason, lifted: flag(from, "mark of its end")? })
 }
 
 fn read_commit(from: &mut Reader<'_>) -> Result<Commit, ReadError> {

@@ -182,6 +182,7 @@ fn write_approval(to: &mut Writer, approval: &Approval) {
     to.uid("approver", &approval.by);
     to.text("role", &approval.role);
     to.i64(approval.given_at_ms);
+    to.u8(u8::from(approval.approved));
 }
 
 fn write_revocation(to: &mut Writer, revocation: &Revocation) {
@@ -189,6 +190,7 @@ fn write_revocation(to: &mut Writer, revocation: &Revocation) {
     to.text("id", &revocation.id);
     to.text("revoker", &revocation.by);
     to.text("reason", &revocation.reason);
+    to.u8(u8::from(revocation.lifted));
 }
 
 fn write_pruning(to: &mut Writer, pruning: &Pruning) {

@@ -45,9 +45,14 @@ fn events_have_what_their_classes_require() {
     }
     desk.cancel("job-4");
     let by = Uid::new("Export::Agent", "sam");
-    desk.append(Event::Approval(Approval { job, content: [1; 32], by, role: "supervisor".into(), given_at_ms: 5 }));
-    let (kind, id, by, reason) = ("agent".into(), "ana".into(), "sam".into(), "left".into());
-    desk.append(Event::Revocation(Revocation { kind, id, by, reason }));
+    for approved in [true, false] {
+        let (job, by, role) = (job.clone(), by.clone(), "supervisor".into());
+        desk.append(Event::Approval(Approval { job, content: [1; 32], by, role, given_at_ms: 5, approved }));
+    }
+    for lifted in [false, true] {
+        let (kind, id, by, reason) = ("agent".into(), "ana".into(), "sam".into(), "left".into());
+        desk.append(Event::Revocation(Revocation { kind, id, by, reason, lifted }));
+    }
     let events = events(&desk);
     let shape: Vec<(u64, u64, u64)> = events
         .iter()
@@ -66,8 +71,13 @@ fn events_have_what_their_classes_require() {
         (6005, 0, 0),
         (3005, 0, 0),
         (3005, 0, 0),
+        (3005, 0, 0),
+        (3005, 0, 0),
     ];
     assert_eq!(shape, expected);
+    let access = events.iter().filter(|event| event["class_uid"] == 3005);
+    let activities: Vec<u64> = access.map(|event| event["activity_id"].as_u64().unwrap()).collect();
+    assert_eq!(activities, [1, 99, 2, 1]);
     for event in &events {
         let class = event["class_uid"].as_u64().unwrap();
         let (_, own) = OF_CLASS.iter().find(|(known, _)| *known == class).unwrap();

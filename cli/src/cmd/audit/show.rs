@@ -1,6 +1,6 @@
 //! `exportgate audit show`: entries, as a table or whole.
 
-use exportgate::audit_log::entry::Verdict;
+use exportgate::audit_log::entry::{Revocation, Verdict};
 use exportgate::audit_log::{Entry, Event, Records};
 use exportgate::job_file::print_datetime;
 
@@ -41,6 +41,8 @@ fn is_meant(args: &Show, entry: &Entry) -> bool {
     let of_job = args.job.as_ref().is_none_or(|job| entry.event.job() == Some(job));
     let of_agent = args.agent.as_ref().is_none_or(|agent| match &entry.event {
         Event::Decision(decision) => decision.agent.is_called(agent),
+        Event::Approval(approval) => approval.by.is_called(agent),
+        Event::Revocation(revocation) => revocation.id == *agent,
         _ => false,
     });
     of_job && of_agent
@@ -85,9 +87,15 @@ pub fn summary(event: &Event) -> String {
             Some(rows) => format!("{} customers left", count(rows.customers)),
         },
         Event::Cancel(cancel) => cancel.reason.clone(),
-        Event::Approval(approval) => format!("by {} as {}", approval.by.id, approval.role),
+        Event::Approval(approval) => {
+            let said = if approval.approved { "yes" } else { "no" };
+            format!("{said} by {} as {}", approval.by.id, approval.role)
+        }
         Event::Revocation(revocation) => {
-            format!("{} {} by {}: {}", revocation.kind, revocation.id, revocation.by, revocation.reason)
+            let Revocation { kind, id, by, reason, lifted } = revocation;
+            let what = if *lifted { "lifted" } else { "revoked" };
+            let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            format!("{kind} {id} {what} by {by}{why}")
         }
         Event::Rotation(_) => "another key signs checkpoints from here on".to_owned(),
         Event::CustomerKey(key) => format!("epoch {}", key.epoch),
