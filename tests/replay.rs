@@ -5,6 +5,17 @@ use exportgate_tests::guests;
 use exportgate_tests::replay::Judge;
 
 #[test]
+fn the_log_names_who_took_trend_micros_customers() {
+    let ledgers = tempfile::tempdir().unwrap();
+    let found = replay::who(&guests::folder("support-desk"), Some("trend-micro"), ledgers.path());
+    let found = found.unwrap_or_else(|e| panic!("{e:?}"));
+    let [traced] = found.as_slice() else { panic!("{} incidents were traced", found.len()) };
+    assert_eq!((traced.complaints, traced.taken), (50, 70_000));
+    assert_eq!(traced.named, [traced.thief.as_str()], "{}", traced.line);
+    assert!(traced.named_by_chance.is_empty(), "{:?}", traced.named_by_chance);
+}
+
+#[test]
 fn every_question_is_answered_as_cedar_does() {
     let (schema, policies) = guests::texts("support-desk");
     let interpreted = guests::interpreted(&guests::engine(), "support-desk");

@@ -9,10 +9,12 @@ pub mod chart;
 mod clock;
 mod facts;
 pub mod file;
+mod log;
 pub mod outcome;
 mod people;
 mod play;
 mod stage;
+mod who;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ use exportgate_contract::manifest::Manifest;
 use crate::failure::Failure;
 use crate::{input, output, pack};
 use file::{Kind, Manner, Scenario};
-use outcome::{Honest, Incident, Outcome, Point};
+use outcome::{Honest, Incident, Outcome, Point, Traced};
 use play::{Play, Played};
 use stage::Stage;
 
@@ -91,7 +93,13 @@ pub fn run(
         .flat_map(|scenario| scenario.manners.iter().map(move |manner| Row { scenario, manner }))
         .collect();
     let played = play_all(&setup, &rows, observer, step)?;
-    let mut outcome = Outcome { incidents: Vec::new(), honest: Vec::new(), seconds: 0.0 };
+    let traced = trace(dir, &scenarios, only, ledgers)?;
+    let mut outcome = Outcome { incidents: Vec::new(), honest: Vec::new(), traced, logs: 0, entries: 0, seconds: 0.0 };
+    for entries in played.iter().map(|played| played.entries).chain(outcome.traced.iter().map(|traced| traced.entries))
+    {
+        outcome.logs = outcome.logs.saturating_add(u64::from(entries > 0));
+        outcome.entries = outcome.entries.saturating_add(entries);
+    }
     for (row, played) in rows.iter().zip(played) {
         match row.scenario.kind {
             Kind::Incident => outcome.incidents.push(incident(row, played)),
@@ -100,6 +108,24 @@ pub fn run(
     }
     outcome.seconds = started.elapsed().as_secs_f64();
     Ok(outcome)
+}
+
+/// Asks the logs of the incidents of the pack in `dir` whose id contains `only`, and which say how, who it was; their ledgers are
+/// kept in the folder `ledgers`.
+///
+/// # Errors
+///
+/// [`Failure`] when a scenario can't be read or played, or its log not be asked.
+pub fn who(dir: &Path, only: Option<&str>, ledgers: &Path) -> Result<Vec<Traced>, Failure> {
+    trace(dir, &file::read_all(dir)?, only, ledgers)
+}
+
+fn trace(dir: &Path, scenarios: &[Scenario], only: Option<&str>, ledgers: &Path) -> Result<Vec<Traced>, Failure> {
+    let meant = scenarios.iter().filter(|scenario| only.is_none_or(|only| scenario.id.contains(only)));
+    meant
+        .filter_map(|scenario| Some((scenario, scenario.trace.as_ref()?)))
+        .map(|(scenario, suspected)| who::ask(dir, scenarios, scenario, suspected, ledgers))
+        .collect()
 }
 
 /// The file in a folder of ledgers that says which component they are of.
@@ -154,7 +180,7 @@ impl Setup {
     /// A stage for the row `name`, whose first ask is at `start_ms`.
     fn stage(&self, name: &str, start_ms: i64) -> Result<Stage, String> {
         let path = self.ledgers.join(format!("{}.sqlite", name.replace('/', "--")));
-        Stage::new(&self.engine, &self.config, &self.module, &path, start_ms)
+        Stage::new(&self.engine, &self.config, &self.module, &path, &log::origin(name), start_ms)
     }
 
     fn manifest(&self) -> &Manifest {
@@ -198,7 +224,9 @@ fn play(setup: &Setup, row: &Row<'_>, observer: &dyn Observer) -> Result<Played,
     }
     let name = row.name();
     let play = Play::new(&name, row.manner, setup.manifest())?;
-    play.run(&setup.stage(&name, play.start_ms())?, observer)
+    let stage = setup.stage(&name, play.start_ms())?;
+    let played = play.run(&stage, observer)?;
+    Ok(Played { entries: stage.check(&log::origin(&name))?, ..played })
 }
 
 /// A manner whose asks never reach the gate: everything gets out.

@@ -8,7 +8,7 @@ use crate::args::Replay;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, count};
 use crate::progress;
-use crate::replay::outcome::{Incident, Outcome};
+use crate::replay::outcome::{Incident, Outcome, Traced};
 use crate::replay::{self, Unobserved, chart};
 
 /// The pack that is played when none is named, relative to the current directory.
@@ -84,6 +84,10 @@ fn show(outcome: &Outcome) -> Result<(), Failure> {
             count(honest.hindered)
         ))?;
     }
+    for traced in &outcome.traced {
+        output::print(&who(traced))?;
+    }
+    output::print(&format!("audit verify: {} logs of {} entries hold", count(outcome.logs), count(outcome.entries)))?;
     let (asks, hindered) = outcome.honest_asks();
     output::print(&format!(
         "honest asks hindered: {} of {}\n{} decisions in {:.1} s",
@@ -94,11 +98,27 @@ fn show(outcome: &Outcome) -> Result<(), Failure> {
     ))
 }
 
+/// Whom a log names, in a sentence or two.
+fn who(traced: &Traced) -> String {
+    let names = |named: &[String]| if named.is_empty() { "nobody".to_owned() } else { named.join(", ") };
+    let line = if traced.line.is_empty() { String::new() } else { format!(" ({})", traced.line) };
+    format!(
+        "who was it: {}: recorded and not stopped, {} complaints name {}{line}; as many drawn from {} customers name {}",
+        traced.title,
+        count(traced.complaints),
+        names(&traced.named),
+        count(traced.of),
+        names(&traced.named_by_chance)
+    )
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Json<'a> {
     incidents: Vec<JsonIncident<'a>>,
     honest: JsonHonest,
+    traced: Vec<JsonTraced<'a>>,
+    logs: JsonLogs,
     decisions: u64,
     seconds: f64,
 }
@@ -110,6 +130,21 @@ struct JsonIncident<'a> {
     customers_let_out: u64,
     stopped_by: &'a [String],
     day: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct JsonTraced<'a> {
+    id: &'a str,
+    thief: &'a str,
+    complaints: u64,
+    named: &'a [String],
+    named_by_chance: &'a [String],
+}
+
+#[derive(Serialize)]
+struct JsonLogs {
+    verified: u64,
+    entries: u64,
 }
 
 #[derive(Serialize)]
@@ -127,10 +162,19 @@ impl<'a> Json<'a> {
             stopped_by: &incident.stopped_by,
             day: incident.day(),
         };
+        let traced = |traced: &'a Traced| JsonTraced {
+            id: &traced.id,
+            thief: &traced.thief,
+            complaints: traced.complaints,
+            named: &traced.named,
+            named_by_chance: &traced.named_by_chance,
+        };
         let (asks, hindered) = outcome.honest_asks();
         Self {
             incidents: outcome.incidents.iter().map(incident).collect(),
             honest: JsonHonest { asks, hindered },
+            traced: outcome.traced.iter().map(traced).collect(),
+            logs: JsonLogs { verified: outcome.logs, entries: outcome.entries },
             decisions: outcome.decisions(),
             seconds: outcome.seconds,
         }

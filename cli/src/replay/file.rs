@@ -19,6 +19,9 @@ const OUTSIDE_MAX: u64 = 10_000_000_000;
 /// Jobs of one manner: two million asks take a few seconds.
 const JOBS_MAX: u64 = 2_000_000;
 
+/// Complaints of one incident.
+const COMPLAINTS_MAX: u64 = 10_000;
+
 /// Agents of one manner.
 const AGENTS_MAX: u64 = 100;
 
@@ -45,6 +48,8 @@ pub struct Scenario {
     pub sources: Vec<Source>,
     /// What was taken in reality; of an incident only.
     pub taken: Option<Taken>,
+    /// How its log is asked who it was; of an incident only.
+    pub trace: Option<Suspected>,
     /// The ways in which it was, or may have been, done.
     #[serde(rename = "manner")]
     pub manners: Vec<Manner>,
@@ -78,6 +83,20 @@ pub struct Taken {
     pub customers: u64,
     /// Whether a source gives that number.
     pub published: bool,
+}
+
+/// Complaints that the log of an incident is asked about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspected {
+    /// The manner in which it is played, recorded and not stopped.
+    pub manner: String,
+    /// The honest work that is recorded beside it.
+    pub beside: String,
+    /// How many of its victims complain.
+    pub complaints: u64,
+    /// How many customers there are.
+    pub of: u64,
 }
 
 /// One way in which it was done.
@@ -308,6 +327,14 @@ fn check(scenario: &Scenario) -> Result<(), String> {
             return Err("an incident needs at least one of `sources`".to_owned());
         }
         (Kind::Incident, Some(_)) | (Kind::Honest, None) => {}
+    }
+    if scenario.kind == Kind::Honest && scenario.trace.is_some() {
+        return Err("honest work has no `trace`".to_owned());
+    }
+    if let Some(trace) = &scenario.trace
+        && !(1..=COMPLAINTS_MAX).contains(&trace.complaints)
+    {
+        return Err(format!("`trace.complaints` is {}, expected 1 to {COMPLAINTS_MAX}", trace.complaints));
     }
     if scenario.manners.is_empty() {
         return Err("it has no `[[manner]]`".to_owned());

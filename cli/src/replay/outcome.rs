@@ -86,6 +86,31 @@ pub struct Honest {
     pub decisions: u64,
 }
 
+/// Whom the log of an incident names for complaints of its victims.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    /// The id of the incident.
+    pub id: String,
+    /// Whom it befell.
+    pub title: String,
+    /// Who did it.
+    pub thief: String,
+    /// How many customers they took.
+    pub taken: u64,
+    /// How many of them complain.
+    pub complaints: u64,
+    /// How many customers there are.
+    pub of: u64,
+    /// Who is named for the complaints.
+    pub named: Vec<String>,
+    /// What is said of the first of them.
+    pub line: String,
+    /// Who is named when as many customers complain whom nothing links.
+    pub named_by_chance: Vec<String>,
+    /// How many entries the log has.
+    pub entries: u64,
+}
+
 /// What came of everything.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -93,6 +118,12 @@ pub struct Outcome {
     pub incidents: Vec<Incident>,
     /// Honest work.
     pub honest: Vec<Honest>,
+    /// Whom the logs of incidents name.
+    pub traced: Vec<Traced>,
+    /// How many audit logs there are, each verified.
+    pub logs: u64,
+    /// How many entries they have.
+    pub entries: u64,
     /// How long playing took, in seconds.
     pub seconds: f64,
 }

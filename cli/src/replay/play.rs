@@ -1,7 +1,7 @@
 //! Plays one manner of a scenario: its jobs in the order of the simulated clock, each asked of a gate on a ledger of its own.
 //!
-//! Permits aren't answered: what was allowed counts as consumed. With each ask, its outcome is recorded in the same
-//! transaction, so a play that was cut off goes on from its ledger as if it had not been.
+//! Permits aren't answered: what was allowed counts as consumed. Each ask is recorded in the audit log in the same
+//! transaction, so a play that was cut off goes on from its log as if it had not been.
 //!
 //! A thief keeps trying: after a denial the agent goes on with the next customers at the next time, so what counts is
 //! what got out over the whole time. A challenge lets a thief take nothing, since nobody approves; honest work that is
@@ -22,6 +22,7 @@ use exportgate_contract::vocabulary::CUSTOMER;
 use super::clock::{self, Slot};
 use super::facts::{self, Fact};
 use super::file::{Agents, Approved, Ask, Manner, Pace};
+use super::log;
 use super::outcome::{Point, Stop};
 use super::people::{Crowd, Ticket, seed};
 use super::stage::{Asked, Stage};
@@ -35,7 +36,7 @@ const SELF_MADE_MINUTES: i64 = 10;
 const MINUTE_MS: i64 = 60_000;
 
 /// How the id of each customer begins; the number follows, from 1.
-const CUSTOMER_PREFIX: &str = "customer-";
+pub const CUSTOMER_PREFIX: &str = "customer-";
 
 /// Sees each decision of a replay, with the job and the gate that decided it: for tests that ask somebody else too.
 pub trait Observer: Sync {
@@ -68,6 +69,8 @@ pub struct Played {
     pub stop: Option<Stop>,
     /// What determined denials, in the order in which it first did.
     pub stopped_by: Vec<String>,
+    /// How many entries its audit log has, verified.
+    pub entries: u64,
     /// The customers asked for over time.
     pub taken_curve: Vec<Point>,
     /// The customers let out over time.
@@ -155,11 +158,11 @@ impl<'a> Play<'a> {
     pub fn run(&self, stage: &Stage, observer: &dyn Observer) -> Result<Played, String> {
         let slots = clock::slots(self.start_ms, self.agents.count, self.customers, self.pace);
         let mut played = Played::default();
-        let mut recorded = stage.recorded()?;
-        for (number, slot) in (0_u64..).zip(&slots) {
-            let asked = match recorded.remove(&number) {
+        let mut recorded = log::recorded(&stage.records())?;
+        for slot in &slots {
+            let asked = match recorded.remove(&self.job_id(slot)) {
                 Some(asked) => asked,
-                None => self.ask(stage, observer, number, slot)?,
+                None => self.ask(stage, observer, slot)?,
             };
             self.count(slot, asked, &mut played);
         }
@@ -177,10 +180,10 @@ impl<'a> Play<'a> {
     }
 
     /// Asks the job of a slot.
-    fn ask(&self, stage: &Stage, observer: &dyn Observer, number: u64, slot: &Slot) -> Result<Asked, String> {
+    fn ask(&self, stage: &Stage, observer: &dyn Observer, slot: &Slot) -> Result<Asked, String> {
         let Some(job) = self.job(slot)? else { return Ok(Asked::too_large()) };
         stage.approve(&job, slot.at_ms)?;
-        stage.turn_to(number, slot.at_ms);
+        stage.turn_to(slot.at_ms);
         let asked = Job { approvals: Approvals::none(), ..job.clone() };
         let answer = stage.gate().ask(&asked);
         // A ledger that fails isn't part of a play: nothing that it says of this one could be believed.
@@ -222,6 +225,10 @@ impl<'a> Play<'a> {
         at_ms.saturating_sub(self.start_ms) as f64 / clock::DAY_MS as f64
     }
 
+    fn job_id(&self, slot: &Slot) -> String {
+        format!("{}-{}-{}", self.name, slot.agent, slot.first)
+    }
+
     /// The job of a slot; none when it asks for more customers than a job can.
     fn job(&self, slot: &Slot) -> Result<Option<Job>, String> {
         if usize::try_from(slot.customers).map_or(true, |customers| customers > CUSTOMERS_PER_JOB_MAX) {
@@ -243,7 +250,7 @@ impl<'a> Play<'a> {
             entities = Arc::new(Entities::new(all).map_err(|error| error.to_string())?);
         }
         Ok(Some(Job {
-            id: format!("{}-{}-{}", self.name, slot.agent, slot.first).into(),
+            id: self.job_id(slot).into(),
             agent,
             fields: self.fields.clone(),
             customers,

@@ -1,32 +1,24 @@
-//! Where a play takes place: a gate on a ledger of its own, a clock that stands where it is told to, and a recorder that keeps
-//! the outcome of each ask in the ledger.
+//! Where a play takes place: a gate on a ledger of its own, with an audit log, and a clock that stands where it is told to.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use exportgate::ledger::{
-    CustomerKey, Ledger, LedgerError, NewAnswer, NewRequest, SqliteLedger, SqliteOptions, StoreError, Transaction,
-};
+use exportgate::ledger::{CustomerKey, Ledger, LedgerError, NewAnswer, NewRequest, SqliteLedger, SqliteOptions};
 use exportgate::{
-    ApproverRole, Cause, Clock, Decision, Engine, Form, Gate, GateConfig, Job, JobDigest, Left, Module, Recorder,
-    Verdict,
+    ApproverRole, AuditLog, Cause, Clock, Decision, Engine, Form, Gate, GateConfig, Job, JobDigest, LedgerRecords,
+    Module, Verdict,
 };
 use exportgate_contract::manifest::Effect;
-use serde::{Deserialize, Serialize};
 
+use super::log;
 use super::outcome::{LIMIT, NO_PERMIT};
 
 /// The key under which replays hash their customers. It guards nobody: they are made up.
 const KEY: &[u8; 32] = b"the customers here are made up..";
 
-/// How many records are read at once.
-const RECORDS_READ: usize = 10_000;
-
 /// What came of one ask.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// Whether the gate decided it; it may have been too large to be a job.
     pub decided: bool,
@@ -50,14 +42,6 @@ impl Asked {
     }
 }
 
-/// A record in the ledger: which ask of the play, and what came of it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    number: u64,
-    asked: Asked,
-}
-
 /// A gate, its ledger and its clock.
 #[derive(Debug)]
 pub struct Stage {
@@ -66,11 +50,10 @@ pub struct Stage {
     scene: Arc<Scene>,
 }
 
-/// What the clock says, and which ask is next.
+/// What the clock says.
 #[derive(Debug)]
 struct Scene {
     now_ms: AtomicI64,
-    number: AtomicU64,
 }
 
 impl Clock for Scene {
@@ -80,7 +63,8 @@ impl Clock for Scene {
 }
 
 impl Stage {
-    /// A gate for `module` on the ledger in the file `path`, which is made if it isn't there; its clock stands at `start_ms`.
+    /// A gate for `module` on the ledger in the file `path`, which is made if it isn't there, with the audit log `origin` in it; its
+    /// clock stands at `start_ms`.
     ///
     /// # Errors
     ///
@@ -90,15 +74,18 @@ impl Stage {
         config: &GateConfig,
         module: &Module,
         path: &Path,
+        origin: &str,
         start_ms: i64,
     ) -> Result<Self, String> {
         let text = |error: LedgerError| format!("{error} ({})", error.help());
         let key = CustomerKey::new(KEY).map_err(text)?;
         let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(path, key, SqliteOptions::default()).map_err(text)?);
-        let scene = Arc::new(Scene { now_ms: AtomicI64::new(start_ms), number: AtomicU64::new(0) });
+        let scene = Arc::new(Scene { now_ms: AtomicI64::new(start_ms) });
         let gate =
             Gate::with_ledger_and_clock(engine, config.clone(), vec![module.clone()], ledger.clone(), scene.clone());
-        let gate = gate.map_err(|error| error.to_string())?.with_recorder(scene.clone());
+        let gate = gate.map_err(|error| error.to_string())?;
+        let recorder = Arc::new(AuditLog::new(origin, log::key(), &gate));
+        let gate = gate.with_recorder(recorder);
         Ok(Self { gate, ledger, scene })
     }
 
@@ -107,30 +94,23 @@ impl Stage {
         &self.gate
     }
 
-    /// Sets the clock, and says which ask comes next.
-    pub fn turn_to(&self, number: u64, now_ms: i64) {
+    /// Sets the clock.
+    pub fn turn_to(&self, now_ms: i64) {
         self.scene.now_ms.store(now_ms, Ordering::Relaxed);
-        self.scene.number.store(number, Ordering::Relaxed);
     }
 
-    /// What came of the asks that the ledger holds, by their number.
+    /// The audit log.
+    pub fn records(&self) -> LedgerRecords {
+        LedgerRecords::new(self.ledger.clone())
+    }
+
+    /// Verifies the audit log; returns how many entries it has.
     ///
     /// # Errors
     ///
-    /// When the ledger can't be read, or holds a record that no replay wrote.
-    pub fn recorded(&self) -> Result<BTreeMap<u64, Asked>, String> {
-        let mut recorded = BTreeMap::new();
-        let mut from = 0;
-        loop {
-            let records = self.ledger.records(from, RECORDS_READ).map_err(|error| error.to_string())?;
-            let Some((last, _)) = records.last() else { return Ok(recorded) };
-            from = last.saturating_add(1);
-            for (index, bytes) in &records {
-                let record: Record = serde_json::from_slice(bytes)
-                    .map_err(|error| format!("record {index} of its ledger isn't one of a replay: {error}"))?;
-                recorded.insert(record.number, record.asked);
-            }
-        }
+    /// When it doesn't hold.
+    pub fn check(&self, origin: &str) -> Result<u64, String> {
+        log::check(&self.records(), origin)
     }
 
     /// Puts the approvals that the job states into the ledger, as given when they say: a person for each role.
@@ -160,23 +140,6 @@ impl Stage {
             let answer = NewAnswer { by: &by, capacity: role.name(), approve: true };
             self.ledger.answer_request(request, &answer, given_at_ms).map_err(text)?;
         }
-        Ok(())
-    }
-}
-
-impl Recorder for Scene {
-    fn decided(&self, transaction: &mut dyn Transaction, job: &Job, decision: &Decision) -> Result<(), LedgerError> {
-        let record = Record { number: self.number.load(Ordering::Relaxed), asked: Asked::of(job, decision) };
-        let bytes = serde_json::to_vec(&record)
-            .map_err(|error| StoreError::Unavailable { message: format!("an outcome can't be written: {error}") })?;
-        transaction.append_record(&bytes).map(|_| ())
-    }
-
-    fn committed(&self, _: &mut dyn Transaction, _: &str, _: Left<'_>) -> Result<(), LedgerError> {
-        Ok(())
-    }
-
-    fn cancelled(&self, _: &mut dyn Transaction, _: &str) -> Result<(), LedgerError> {
         Ok(())
     }
 }

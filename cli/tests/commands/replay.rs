@@ -45,7 +45,8 @@ fn each_incident_is_played_to_its_end() {
     let dir = with_replays();
     let json = run(dir.path(), &["replay", "pack", "--json"]).exits(0).json();
     let found: Vec<&String> = json.as_object().unwrap().keys().collect();
-    assert_eq!(found, ["incidents", "honest", "decisions", "seconds"]);
+    assert_eq!(found, ["incidents", "honest", "traced", "logs", "decisions", "seconds"]);
+    assert_eq!(json["logs"]["verified"], 3);
     assert_eq!(
         json["incidents"],
         serde_json::json!([
@@ -68,6 +69,7 @@ fn the_table_shows_what_stopped_each_and_what_did_not() {
         .prints("no-permit")
         .prints("F2-daily")
         .prints("honest asks hindered: 0 of 60")
+        .prints("audit verify: 3 logs of")
         .prints("420 decisions in");
     edit(&dir, "pack/policies/limits.cedar", "> 40", "> 1000");
     run(dir.path(), &["replay", "pack", "--only", "theft"]).exits(0).prints("NOT STOPPED");
@@ -157,4 +159,26 @@ fn ledgers_of_another_pack_are_not_gone_on_with() {
     run(dir.path(), &["replay", "pack", "--ledgers", "ledgers"]).exits(3).complains("its ledgers are of another pack");
     run(dir.path(), &["replay", "pack", "--ledgers", "pack"]).exits(3).complains("it holds something else");
     run(dir.path(), &["replay", "pack", "--ledgers", "pack/pack.toml"]).exits(5).complains("can't keep ledgers in");
+}
+
+#[test]
+fn complaints_of_victims_name_the_thief_and_those_of_strangers_nobody() {
+    let dir = with_replays();
+    let file = "pack/replays/theft.toml";
+    let trace = |trace: &str| {
+        edit(&dir, file, "taken = {", &format!("trace = {{ {trace} }}\ntaken = {{"));
+        run(dir.path(), &["replay", "pack", "--json"])
+    };
+    let json = trace("manner = \"no-tickets\", beside = \"work\", complaints = 20, of = 100000").exits(0).json();
+    let traced = &json["traced"][0];
+    assert_eq!((&traced["id"], &traced["complaints"]), (&"theft".into(), &20.into()));
+    assert_eq!(traced["named"], serde_json::json!(["agent-1"]));
+    assert_eq!(traced["named_by_chance"], serde_json::json!([]));
+    run(dir.path(), &["replay", "pack"]).exits(0).prints("20 complaints name agent-1").prints("customers name nobody");
+    edit(&dir, file, "beside = \"work\"", "beside = \"leisure\"");
+    run(dir.path(), &["replay", "pack"]).exits(3).complains("there is no `leisure`");
+    edit(&dir, file, "manner = \"no-tickets\"", "manner = \"by-post\"");
+    run(dir.path(), &["replay", "pack"]).exits(3).complains("it has no manner `by-post`");
+    edit(&dir, file, "complaints = 20", "complaints = 0");
+    run(dir.path(), &["replay", "pack"]).exits(3).complains("`trace.complaints` is 0");
 }
