@@ -69,6 +69,12 @@ pub enum StoreError {
         /// What is wrong, in one line.
         message: String,
     },
+    /// There is no ledger, and none was made.
+    #[error("there is no ledger in `{place}`")]
+    Missing {
+        /// Where it should be.
+        place: String,
+    },
     /// What is there isn't a ledger.
     #[error("`{place}` isn't a ledger: {found}")]
     Foreign {
@@ -105,6 +111,9 @@ impl StoreError {
             Self::Busy { .. } => "ask again; if it stays so, look for a process that holds the store",
             Self::Corrupt { .. } => {
                 "restore a backup into a new place, and keep the damaged files; don't begin an empty ledger, it would forget what left"
+            }
+            Self::Missing { .. } => {
+                "make one (`exportgate ledger init`); if there was one, find it first: an empty ledger has forgotten what left"
             }
             Self::Foreign { .. } => "name the file or database that the ledger was made in",
             Self::Newer { .. } => "run the version that wrote it, or a later one",

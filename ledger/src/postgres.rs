@@ -36,7 +36,7 @@ pub enum PostgresClock {
 /// How a PostgreSQL ledger is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresOptions {
-    /// The schema that holds the tables; by default `exportgate_ledger`. It is made where there is none.
+    /// The schema that holds the tables; by default `exportgate_ledger`. [`PostgresLedger::open`] makes it where there is none.
     pub schema: String,
     /// Whose clock decides; by default the server's.
     pub clock: PostgresClock,
@@ -89,6 +89,20 @@ impl PostgresLedger {
     /// [`StoreError`] when the server can't be reached or runs without `fsync`, the schema holds something else or was
     /// written by a newer version, or its customers were hashed under another key.
     pub fn open(url: &str, key: CustomerKey, options: PostgresOptions) -> Result<Self, LedgerError> {
+        Self::open_schema(url, key, options, true)
+    }
+
+    /// Opens the ledger in the database that `url` names, which must hold one: another database, or an empty one, doesn't begin
+    /// anew with empty windows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`]; [`StoreError::Missing`] where there is none, and then nothing was made.
+    pub fn open_existing(url: &str, key: CustomerKey, options: PostgresOptions) -> Result<Self, LedgerError> {
+        Self::open_schema(url, key, options, false)
+    }
+
+    fn open_schema(url: &str, key: CustomerKey, options: PostgresOptions, create: bool) -> Result<Self, LedgerError> {
         let mut config: Config = url.parse().map_err(|error: postgres::Error| connection::failure(&error))?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(options.busy_timeout);
@@ -103,7 +117,7 @@ impl PostgresLedger {
             let message = "the server runs without `fsync`: it can lose what it acknowledged".to_owned();
             return Err(StoreError::Unavailable { message }.into());
         }
-        schema::prepare(connection.client(), &options.schema, &shared.key_check)?;
+        schema::prepare(connection.client(), &options.schema, &shared.key_check, create)?;
         let pool = Mutex::new(Pool { idle: vec![connection], open: 1 });
         Ok(Self { config, options, shared, pool, returned: Condvar::new() })
     }

@@ -33,7 +33,7 @@ pub enum LedgerStore {
     /// A SQLite file: for one machine, and any number of processes on it.
     Sqlite(PathBuf),
     /// A PostgreSQL database, by its URL or its `host=... dbname=...`: for many machines. It takes the feature `postgres`. The
-    /// tables are made where there are none, in the schema `exportgate_ledger`.
+    /// tables are in the schema `exportgate_ledger`; [`LedgerConfig::create`] makes them, and nothing else does.
     Postgres(String),
 }
 
@@ -52,9 +52,9 @@ impl LedgerConfig {
                 if !path.exists() {
                     return Err(LedgerConfigError::Missing { path });
                 }
-                self.open_sqlite(&path, read_key(&key_file)?)
+                Ok(Arc::new(SqliteLedger::open_existing(path, read_key(&key_file)?, self.sqlite_options())?))
             }
-            LedgerStore::Postgres(url) => open_postgres(url, read_key(&key_file)?),
+            LedgerStore::Postgres(url) => open_postgres(url, &key_file, false),
         }
     }
 
@@ -71,30 +71,46 @@ impl LedgerConfig {
             return Err(LedgerConfigError::Exists { path: folder.join(path) });
         }
         let key_file = folder.join(&self.key_file);
-        if !key_file.exists() {
+        let made_key = !key_file.exists();
+        if made_key {
             write_key(&key_file, &key).map_err(|error| unwritable(&key_file, &error))?;
         }
-        let key = read_key(&key_file)?;
+        let opened = self.make(folder, &key_file);
+        if opened.is_err() && made_key {
+            // A key that no ledger was made with would only be taken for one that was.
+            drop(fs::remove_file(&key_file));
+        }
+        opened
+    }
+
+    fn make(&self, folder: &Path, key_file: &Path) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
         match &self.store {
-            LedgerStore::Sqlite(path) => self.open_sqlite(&folder.join(path), key),
-            LedgerStore::Postgres(url) => open_postgres(url, key),
+            LedgerStore::Sqlite(path) => {
+                Ok(Arc::new(SqliteLedger::open(folder.join(path), read_key(key_file)?, self.sqlite_options())?))
+            }
+            LedgerStore::Postgres(url) => open_postgres(url, key_file, true),
         }
     }
 
-    fn open_sqlite(&self, path: &Path, key: CustomerKey) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
-        let options = SqliteOptions { durability: self.durability, ..SqliteOptions::default() };
-        Ok(Arc::new(SqliteLedger::open(path, key, options)?))
+    fn sqlite_options(&self) -> SqliteOptions {
+        SqliteOptions { durability: self.durability, ..SqliteOptions::default() }
     }
 }
 
+/// Opens the ledger of a database; makes it where there is none, if `create` says so.
 #[cfg(feature = "postgres")]
-fn open_postgres(url: &str, key: CustomerKey) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+fn open_postgres(url: &str, key_file: &Path, create: bool) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
     use exportgate_ledger::{PostgresLedger, PostgresOptions};
-    Ok(Arc::new(PostgresLedger::open(url, key, PostgresOptions::default())?))
+    let (key, options) = (read_key(key_file)?, PostgresOptions::default());
+    Ok(Arc::new(if create {
+        PostgresLedger::open(url, key, options)?
+    } else {
+        PostgresLedger::open_existing(url, key, options)?
+    }))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn open_postgres(_: &str, _: CustomerKey) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
+fn open_postgres(_: &str, _: &Path, _: bool) -> Result<Arc<dyn Ledger>, LedgerConfigError> {
     Err(LedgerConfigError::NoPostgres)
 }
 
@@ -203,7 +219,7 @@ impl LedgerConfigError {
             Self::Missing { .. } => {
                 "make one with `exportgate ledger init`; if there was one, find it first: an empty ledger has forgotten what left".to_owned()
             }
-            Self::NoPostgres => "build with `--features postgres`, or name a SQLite file".to_owned(),
+            Self::NoPostgres => "build with the feature `postgres`, which the command has unless it was built with `--no-default-features`; or name a SQLite file".to_owned(),
             Self::Exists { .. } => "use the ledger that is there, or name another place under `[ledger]`".to_owned(),
             Self::KeyFile { .. } => "check where the configuration says that it is, and who may read it".to_owned(),
             Self::KeyPermissions { path, .. } => format!("chmod 600 {}", path.display()),

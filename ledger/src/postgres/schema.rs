@@ -1,6 +1,7 @@
 //! The tables of a PostgreSQL ledger, and the check that a schema holds them.
 
-use postgres::Client;
+use postgres::types::FromSql;
+use postgres::{Client, Transaction};
 
 use super::connection::failure;
 use crate::error::StoreError;
@@ -107,50 +108,79 @@ CREATE TABLE review (
     closed_ms BIGINT
 );
 CREATE TABLE record (number BIGINT PRIMARY KEY, bytes BYTEA NOT NULL);
+CREATE TABLE dropped (one BIGINT PRIMARY KEY CHECK (one = 1), before BIGINT NOT NULL, kept BYTEA NOT NULL);
 -- How many records there are. A row of its own, because whoever appends one holds it until its transaction ends.
 CREATE TABLE records (count BIGINT NOT NULL);
 "#;
 
-/// Makes the tables where the schema is empty, or checks that they are there; then that the customers were hashed under
-/// this key.
-pub(super) fn prepare(client: &mut Client, schema: &str, key_check: &[u8; 16]) -> Result<(), StoreError> {
-    let place = || format!("schema {schema}");
+/// Makes the tables where the schema is empty and `create` says so, or checks that they are there; then that the customers
+/// were hashed under this key.
+pub(super) fn prepare(client: &mut Client, schema: &str, key_check: &[u8; 16], create: bool) -> Result<(), StoreError> {
     let mut transaction = client.transaction().map_err(|error| failure(&error))?;
     let run = |error: postgres::Error| failure(&error);
     // Whoever comes second finds the tables made.
     transaction.batch_execute("SELECT pg_advisory_xact_lock(1163415628)").map_err(run)?;
+    let place = place(&mut transaction, schema)?;
+    let tables = tables(&mut transaction, schema)?;
+    match tables.as_deref() {
+        None | Some([]) if !create => return Err(StoreError::Missing { place }),
+        None | Some([]) => make(&mut transaction, schema, key_check, tables.is_some())?,
+        Some(tables) if tables.iter().any(|table| table == "ledger_version") => {}
+        Some(_) => return Err(StoreError::Foreign { place, found: "a schema with other tables".to_owned() }),
+    }
+    let found: i64 = the_row(&mut transaction, "SELECT version FROM ledger_version", "of its version")?;
+    if found > VERSION {
+        return Err(StoreError::Newer { found, known: VERSION });
+    }
+    if found < VERSION {
+        return Err(StoreError::Foreign { place, found: format!("a ledger of version {found}") });
+    }
+    let found: Vec<u8> = the_row(&mut transaction, "SELECT key_check FROM state", "of its state")?;
+    if found != key_check {
+        return Err(StoreError::WrongKey);
+    }
+    transaction.commit().map_err(run)
+}
+
+/// The database and the schema, as messages name them.
+fn place(transaction: &mut Transaction<'_>, schema: &str) -> Result<String, StoreError> {
+    let database: String = the_row(transaction, "SELECT current_database()::text", "of its database")?;
+    let place = format!("schema {schema} of the PostgreSQL database {database}");
+    Ok(place.escape_debug().to_string())
+}
+
+/// The tables of the schema; none when there is no such schema.
+fn tables(transaction: &mut Transaction<'_>, schema: &str) -> Result<Option<Vec<String>>, StoreError> {
+    let run = |error: postgres::Error| failure(&error);
     let exists = transaction
         .query_one("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", &[&schema])
         .and_then(|row| row.try_get::<_, bool>(0))
         .map_err(run)?;
     if !exists {
-        let quoted = schema.replace('"', "\"\"");
-        transaction.batch_execute(&format!("CREATE SCHEMA \"{quoted}\"")).map_err(run)?;
+        return Ok(None);
     }
     let sql = "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = $1 AND c.relkind = 'r'";
-    let tables: Vec<String> = transaction
-        .query(sql, &[&schema])
-        .and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect())
-        .map_err(run)?;
-    if tables.is_empty() {
-        transaction.batch_execute(TABLES).map_err(run)?;
-        let sql = "INSERT INTO state VALUES (1, $1, $2, 0, $2, FALSE, 0, 0)";
-        transaction.execute(sql, &[&key_check.as_slice(), &i64::MIN]).map_err(run)?;
-        transaction.execute("INSERT INTO ledger_version VALUES ($1)", &[&VERSION]).map_err(run)?;
-        transaction.execute("INSERT INTO records VALUES (0)", &[]).map_err(run)?;
-    } else if !tables.iter().any(|table| table == "ledger_version") {
-        return Err(StoreError::Foreign { place: place(), found: "a schema with other tables".to_owned() });
+    let rows = transaction.query(sql, &[&schema]).map_err(run)?;
+    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map(Some).map_err(run)
+}
+
+fn make(transaction: &mut Transaction<'_>, schema: &str, key_check: &[u8; 16], exists: bool) -> Result<(), StoreError> {
+    let run = |error: postgres::Error| failure(&error);
+    if !exists {
+        let quoted = schema.replace('"', "\"\"");
+        transaction.batch_execute(&format!("CREATE SCHEMA \"{quoted}\"")).map_err(run)?;
     }
-    let found: i64 =
-        transaction.query_one("SELECT version FROM ledger_version", &[]).and_then(|row| row.try_get(0)).map_err(run)?;
-    if found > VERSION {
-        return Err(StoreError::Newer { found, known: VERSION });
-    }
-    let found: Vec<u8> =
-        transaction.query_one("SELECT key_check FROM state", &[]).and_then(|row| row.try_get(0)).map_err(run)?;
-    if found != key_check {
-        return Err(StoreError::WrongKey);
-    }
-    transaction.commit().map_err(run)
+    transaction.batch_execute(TABLES).map_err(run)?;
+    let sql = "INSERT INTO state VALUES (1, $1, $2, 0, $2, FALSE, 0, 0)";
+    transaction.execute(sql, &[&key_check.as_slice(), &i64::MIN]).map_err(run)?;
+    transaction.execute("INSERT INTO ledger_version VALUES ($1)", &[&VERSION]).map_err(run)?;
+    transaction.execute("INSERT INTO records VALUES (0)", &[]).map(|_| ()).map_err(run)
+}
+
+/// The value of a table that has one row.
+fn the_row<T: for<'a> FromSql<'a>>(transaction: &mut Transaction<'_>, sql: &str, what: &str) -> Result<T, StoreError> {
+    let row = transaction.query_opt(sql, &[]).map_err(|error| failure(&error))?;
+    let row = row.ok_or_else(|| StoreError::Corrupt { message: format!("the row {what} is missing") })?;
+    row.try_get(0).map_err(|error| failure(&error))
 }

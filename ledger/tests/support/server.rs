@@ -100,6 +100,17 @@ impl Server {
         keeper.wait().unwrap();
     }
 
+    /// Makes an empty database.
+    pub(crate) fn create_database(&self, name: &str) {
+        let made = Command::new(self.programs.join("createdb"))
+            .args(["-h"])
+            .arg(&self.folder)
+            .args(["-U", "exportgate", name])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "createdb failed: {}", String::from_utf8_lossy(&made.stderr));
+    }
+
     /// How a client names it.
     pub(crate) fn url(&self) -> String {
         format!("host={} user=exportgate dbname=postgres", self.folder.display())
@@ -127,7 +138,7 @@ fn programs() -> PathBuf {
         .into_iter()
         // Links lead to the folder where the other programs are.
         .filter_map(|folder| folder.join("postgres").canonicalize().ok()?.parent().map(Path::to_owned))
-        .find(|folder| ["initdb", "pg_isready"].iter().all(|program| folder.join(program).exists()))
+        .find(|folder| ["initdb", "createdb", "pg_isready"].iter().all(|program| folder.join(program).exists()))
         .expect(
         "the tests of the PostgreSQL ledger start a server: install PostgreSQL (Debian: `apt-get install postgresql`)",
     )
