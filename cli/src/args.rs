@@ -217,6 +217,9 @@ pub struct Reinstate {
     pub with: WithConfig,
     /// The agent's id.
     pub agent: String,
+    /// Why, for those who look at the audit log.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
 }
 
 /// `exportgate revocations`.
@@ -282,7 +285,7 @@ pub struct Listed {
 pub enum ReviewsCommand {
     /// List what waits for review.
     List(Listed),
-    /// Close a review.
+    /// Close a review, as the user who runs this command.
     Close(Closed),
 }
 
@@ -293,9 +296,6 @@ pub struct Closed {
     pub with: WithConfig,
     /// The number of the review.
     pub review: i64,
-    /// Who looked at it.
-    #[arg(long, value_name = "NAME")]
-    pub by: String,
 }
 
 /// `exportgate ledger`.

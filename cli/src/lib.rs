@@ -11,6 +11,7 @@ mod customer_list;
 pub mod failure;
 mod guest;
 mod input;
+mod operator;
 mod output;
 mod pack;
 mod progress;

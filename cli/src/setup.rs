@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use exportgate::job_file::print_datetime;
 use exportgate::ledger::{Counted, Ledger, LedgerError, StoreError, SubjectKind, Window, WindowError};
 use exportgate::{
-    CONFIG_BYTES_MAX, Engine, Gate, GateConfig, GateError, LedgerConfig, LedgerConfigError, Module, WindowsError,
+    CONFIG_BYTES_MAX, Engine, Gate, GateConfig, GateError, LedgerConfig, LedgerConfigError, LogWriter, Module,
+    WindowsError,
 };
 
 use crate::failure::Failure;
@@ -60,6 +61,17 @@ impl Setup {
     /// [`Failure`] when there is none, or it can't be opened.
     pub fn ledger(&self) -> Result<Arc<dyn Ledger>, Failure> {
         self.ledger_config()?.open(&self.folder).map_err(|error| unopened(&error))
+    }
+
+    /// What writes the audit log without a gate; none when the configuration names no log.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] when its key can't be used.
+    pub fn log_writer(&self) -> Result<Option<LogWriter>, Failure> {
+        let Some(audit) = &self.config.audit else { return Ok(None) };
+        let writer = audit.writer(&self.folder);
+        writer.map(Some).map_err(|error| Failure::input(error.to_string()).help(error.help()))
     }
 
     /// Loads the modules that it pins: `NAME.wasm` beside it, whatever the digest lets pass.

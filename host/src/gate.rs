@@ -7,6 +7,7 @@ mod clock;
 mod error;
 mod evaluate;
 mod outage;
+mod review;
 mod room;
 mod stated;
 mod transaction;

@@ -83,6 +83,7 @@ mod plan;
 mod prepared;
 mod record;
 mod request;
+mod revocation;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -90,7 +91,7 @@ mod windows;
 mod workspace;
 
 pub use approvals::{Approval, Approvals, ApprovalsSummary, ApproverRole, JobDigest};
-pub use audit::{AuditLog, LedgerRecords};
+pub use audit::{AuditLog, LedgerRecords, LogWriter, PruneError, Retention, prune};
 pub use config::{
     ApproverConfig, AuditConfig, AuditConfigError, CONFIG_BYTES_MAX, ErringPolicies, GateConfig, GateConfigError,
     Isolation, LedgerConfig, LedgerConfigError, LedgerStore, ModulePin, Version, WindowKind,
@@ -112,7 +113,8 @@ pub use module::{Inspection, Module};
 pub use obligations::{ObligationKind, Obligations};
 pub use permit::{Answer, Left, Permit, PermitError};
 pub use prepared::PreparedRequest;
-pub use record::Recorder;
+pub use record::{Change, Recorder};
 pub use request::{Request, RequestDecision, Response};
+pub use revocation::{reinstate, revoke};
 pub use trace::Exchange;
 pub use windows::{MemoryWindows, WindowRead, Windows, WindowsError, declare_from_now};

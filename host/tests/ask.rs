@@ -16,6 +16,13 @@ mod failing;
 mod guest;
 #[path = "support/job.rs"]
 mod job;
+#[cfg(feature = "postgres")]
+#[path = "ask/postgres.rs"]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../../ledger/tests/support/server.rs"]
+#[expect(dead_code, reason = "other tests make databases")]
+mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -25,8 +32,8 @@ use exportgate::ledger::{
     Transaction,
 };
 use exportgate::{
-    Answer, Approval, Approvals, ApproverRole, Cause, Clock, Decision, Engine, EngineConfig, Gate, GateConfig, Job,
-    JobError, Left, Module, Permit, PermitError, Recorder, Verdict,
+    Answer, Approval, Approvals, ApproverRole, Cause, Change, Clock, Decision, Engine, EngineConfig, Gate, GateConfig,
+    Job, JobError, Left, Module, Permit, PermitError, Recorder, Verdict,
 };
 use exportgate_contract::obligation::Remedy;
 use exportgate_contract::value::EntityUid;
@@ -265,7 +272,7 @@ fn a_revoked_agent_is_denied_and_its_permits_are_worthless() {
     assert_eq!(answer.decision.cause().unwrap().to_string(), "agent `ana` is revoked since 2026-11-05T10:00:01.000Z");
     assert!(!answer.decision.is_policy_denial() && answer.decision.for_agent().reasons().is_empty());
     assert!(desk.gate.ask(&job_of("job-3", "bob", &["b"], &["card"])).decision.is_allow());
-    desk.ledger.reinstate("ana").unwrap();
+    desk.ledger.reinstate("ana", NOW_MS).unwrap();
     desk.gate.use_permit(&permit).unwrap();
     assert!(desk.gate.ask(&job_of("job-4", "ana", &["b"], &["card"])).decision.is_allow());
 }
@@ -320,44 +327,53 @@ fn a_ledger_opened_again_has_forgotten_nothing_and_its_time_does_not_step_back()
 
 #[test]
 fn sixteen_threads_pass_no_limit_of_agent_team_or_vendor() {
-    const LIMIT: usize = 40;
     for window in ["customers24h", "team24h", "vendor24h", "destination24h"] {
-        let path: &'static str = format!("context.usage.{window}").leak();
-        let mut guest = opened([forbid("limit", "export", Test::Above(path, i64::try_from(LIMIT).unwrap()))]);
-        guest.windows = vec![window];
-        let desk = Desk::new(&guest);
-        let allowed = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for thread in 0..16 {
-                let (desk, allowed) = (&desk, &allowed);
-                scope.spawn(move || {
-                    for round in 0..6 {
-                        let id = format!("{thread}-{round}");
-                        let agent = if window == "customers24h" || round % 2 == 0 { "ana" } else { "bob" };
-                        let answer = desk.gate.ask(&job_of(&id, agent, &[&id], &["card"]));
-                        assert!(answer.decision.cause().is_none(), "{:?}", answer.decision.cause());
-                        let Some(permit) = answer.permit else { continue };
-                        desk.gate.use_permit(&permit).unwrap();
-                        if round == 5 {
-                            desk.gate.cancel(&id).unwrap();
-                        } else {
-                            desk.gate.commit(&id, Left::All).unwrap();
-                            allowed.fetch_add(1, Ordering::Relaxed);
-                        }
-                    }
-                });
-            }
-        });
-        let left = allowed.load(Ordering::Relaxed);
-        assert!(left <= LIMIT, "{left} of {window}");
-        // What was cancelled is back: exactly the rest can still leave.
-        for more in 0..LIMIT - left {
-            let id = format!("more-{more}");
-            assert!(desk.gate.ask(&job_of(&id, "ana", &[&id], &["card"])).decision.is_allow(), "{window} {more}");
-        }
-        assert!(!desk.gate.ask(&job_of("last", "ana", &["last"], &["card"])).decision.is_allow());
-        desk.ledger.verify().unwrap();
+        let folder = TempDir::new().unwrap();
+        race(window, &[sqlite(&folder)]);
     }
+}
+
+/// Sixteen threads ask over these ledgers, which are one store: never over the limit, and exactly up to it.
+fn race(window: &str, ledgers: &[Arc<dyn Ledger>]) {
+    const LIMIT: usize = 40;
+    let path: &'static str = format!("context.usage.{window}").leak();
+    let mut guest = opened([forbid("limit", "export", Test::Above(path, i64::try_from(LIMIT).unwrap()))]);
+    guest.windows = vec![window.to_owned().leak()];
+    let clock = Arc::new(Hand(AtomicI64::new(NOW_MS)));
+    let gate_on = |ledger: &Arc<dyn Ledger>| gate(&[&guest], GateConfig::dry_run(), ledger.clone(), clock.clone());
+    let gates: Vec<Gate> = ledgers.iter().map(gate_on).collect();
+    let allowed = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let (gate, allowed) = (&gates[thread % gates.len()], &allowed);
+            scope.spawn(move || {
+                for round in 0..6 {
+                    let id = format!("{thread}-{round}");
+                    let agent = if window == "customers24h" || round % 2 == 0 { "ana" } else { "bob" };
+                    let answer = gate.ask(&job_of(&id, agent, &[&id], &["card"]));
+                    assert!(answer.decision.cause().is_none(), "{:?}", answer.decision.cause());
+                    let Some(permit) = answer.permit else { continue };
+                    gate.use_permit(&permit).unwrap();
+                    if round == 5 {
+                        gate.cancel(&id).unwrap();
+                    } else {
+                        gate.commit(&id, Left::All).unwrap();
+                        allowed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let left = allowed.load(Ordering::Relaxed);
+    assert!(left <= LIMIT, "{left} of {window}");
+    // What was cancelled is back: exactly the rest can still leave.
+    let gate = &gates[0];
+    for more in 0..LIMIT - left {
+        let id = format!("more-{more}");
+        assert!(gate.ask(&job_of(&id, "ana", &[&id], &["card"])).decision.is_allow(), "{window} {more}");
+    }
+    assert!(!gate.ask(&job_of("last", "ana", &["last"], &["card"])).decision.is_allow());
+    ledgers[0].verify().unwrap();
 }
 
 #[test]
@@ -412,12 +428,20 @@ impl Recorder for Appends {
         transaction.append_record(record.as_bytes()).map(|_| ())
     }
 
+    fn caught_up(&self, tx: &mut dyn Transaction, id: &str, _: &Job, decision: &Decision) -> Result<(), LedgerError> {
+        tx.append_record(format!("{id} {} caught up", decision.is_allow()).as_bytes()).map(|_| ())
+    }
+
     fn committed(&self, transaction: &mut dyn Transaction, job: &str, _: Left<'_>) -> Result<(), LedgerError> {
         transaction.append_record(format!("{job} committed").as_bytes()).map(|_| ())
     }
 
     fn cancelled(&self, transaction: &mut dyn Transaction, job: &str) -> Result<(), LedgerError> {
         transaction.append_record(format!("{job} cancelled").as_bytes()).map(|_| ())
+    }
+
+    fn changed(&self, transaction: &mut dyn Transaction, change: &Change<'_>) -> Result<(), LedgerError> {
+        transaction.append_record(format!("{change:?}").as_bytes()).map(|_| ())
     }
 }
 
@@ -464,6 +488,10 @@ fn fallback() -> Guest {
     guest
 }
 
+fn store_failed(answer: &Answer) -> bool {
+    matches!(answer.decision.cause(), Some(Cause::Ledger(LedgerError::Store(_))))
+}
+
 #[test]
 fn with_the_store_down_one_customer_leaves_where_a_policy_says_so() {
     let failing = Arc::new(Failing::new());
@@ -482,12 +510,11 @@ fn with_the_store_down_one_customer_leaves_where_a_policy_says_so() {
     desk.gate.commit("job-1", Left::All).unwrap();
     assert!(desk.gate.cancel("job-1").is_err());
     // Two customers, another permit, or a limit that the outage itself has used up: denied.
-    let store_down = |answer: &Answer| matches!(answer.decision.cause(), Some(Cause::Ledger(LedgerError::Store(_))));
-    assert!(store_down(&desk.gate.ask(&job_of("two", "ana", &["b", "c"], &["card"]))));
-    assert!(store_down(&desk.gate.ask(&Job { env: job::env(false), ..job_of("env", "ana", &["b"], &["card"]) })));
+    assert!(store_failed(&desk.gate.ask(&job_of("two", "ana", &["b", "c"], &["card"]))));
+    assert!(store_failed(&desk.gate.ask(&Job { env: job::env(false), ..job_of("env", "ana", &["b"], &["card"]) })));
     assert!(one("job-2", "b").decision.is_allow());
-    assert!(store_down(&one("job-3", "c")));
-    assert!(store_down(&one("job-2", "b")), "an id that left can't leave again");
+    assert!(store_failed(&one("job-3", "c")));
+    assert!(store_failed(&one("job-2", "b")), "an id that left can't leave again");
     desk.gate.cancel("job-2").unwrap();
     // The store is back: what left is counted before anything else.
     failing.fail_at(None);

@@ -1,8 +1,8 @@
 //! How long an ask takes in the ledger alone: small and large jobs, short and long pasts, many threads; on both stores.
 //!
 //! `cargo bench -p exportgate-ledger --features postgres -- --past 10000000` compares with so many past grants (else a
-//! million). A word runs only what is called so: `ask`, `past`, `threads`. The load of the machine is printed with the
-//! times. PostgreSQL is measured where `EXPORTGATE_BENCH_POSTGRES` names a server, as `host=... user=... dbname=...`.
+//! million). A word runs only what is called so: `ask`, `large`, `past`, `threads`. The load of the machine is printed with
+//! the times, and the mean time that the processor took, which other work on the machine doesn't prolong. PostgreSQL is measured where `EXPORTGATE_BENCH_POSTGRES` names a server, as `host=... user=... dbname=...`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -110,33 +110,49 @@ fn stores(folder: &tempfile::TempDir, name: &str) -> Vec<(&'static str, Arc<dyn 
     stores
 }
 
-/// The times of `times` runs, ascending.
-fn measure(times: usize, mut run: impl FnMut(usize)) -> Vec<Duration> {
-    let mut taken: Vec<Duration> = (0..times)
+/// The times of some runs.
+struct Taken {
+    /// Ascending.
+    all: Vec<Duration>,
+    /// What the processor took for one, in the mean; none where the system doesn't say.
+    cpu: Option<Duration>,
+}
+
+fn measure(times: usize, mut run: impl FnMut(usize)) -> Taken {
+    let before = on_cpu();
+    let mut all: Vec<Duration> = (0..times)
         .map(|number| {
             let begin = Instant::now();
             run(number);
             begin.elapsed()
         })
         .collect();
-    taken.sort_unstable();
-    taken
+    let cpu = before.zip(on_cpu()).map(|(before, after)| (after - before) / times as u32);
+    all.sort_unstable();
+    Taken { all, cpu }
 }
 
-fn report(name: &str, taken: &[Duration]) {
+/// How long this thread was on a processor, to some milliseconds.
+fn on_cpu() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
+fn report(name: &str, Taken { all: taken, cpu }: &Taken) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default().to_owned();
     let at = |share: f64| taken[((taken.len() - 1) as f64 * share) as usize];
     println!(
-        "{name:<66} best {:>9.1?}  p50 {:>9.1?}  p99 {:>9.1?}  of {}, load {load}",
+        "{name:<66} best {:>9.1?}  p50 {:>9.1?}  p99 {:>9.1?}  cpu {:>9.1?}  of {}, load {load}",
         at(0.0),
         at(0.5),
         at(0.99),
+        cpu.unwrap_or_default(),
         taken.len()
     );
 }
 
-/// Small jobs one after the other, new customers and known ones; then large jobs.
+/// Small jobs one after the other, new customers and known ones.
 fn asks(folder: &tempfile::TempDir) {
     for (store, ledger) in stores(folder, "ask") {
         let times = if store.starts_with("postgres") { 500 } else { 4_000 };
@@ -150,14 +166,22 @@ fn asks(folder: &tempfile::TempDir) {
             ledger.commit(&format!("job-{number}"), Left::All, START + DAY).unwrap();
         });
         report(&format!("commit/1 customer/{store}"), &taken);
-        let taken = measure(5, |number| {
-            let ids: Vec<String> = (0..70_000).map(|id| format!("large-{number}-{id}")).collect();
-            let customers = ledger.customers(ids.iter().map(String::as_str));
-            let begin = Instant::now();
-            ask(&*ledger, 3, &format!("large-{number}"), &customers, START + 2 * DAY);
-            println!("  ask/70,000 new customers/{store}: {:.1?} without hashing", begin.elapsed());
-        });
-        report(&format!("ask/70,000 new customers, hashed/{store}"), &taken);
+    }
+}
+
+/// Large jobs: of new customers, and of the same ones again.
+fn large(folder: &tempfile::TempDir) {
+    for (store, ledger) in stores(folder, "large") {
+        for (what, new) in [("new", true), ("the same", false)] {
+            let taken = measure(6, |number| {
+                let of = if new { number } else { 0 };
+                let ids: Vec<String> = (0..70_000).map(|id| format!("large-{of}-{id}")).collect();
+                let customers = ledger.customers(ids.iter().map(String::as_str));
+                let job = format!("large-{what}-{number}");
+                ask(&*ledger, 3, &job, &customers, START + 2 * DAY + number as i64);
+            });
+            report(&format!("ask/70,000 {what} customers, hashed/{store}"), &taken);
+        }
     }
 }
 
@@ -231,6 +255,9 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     if wanted("ask") {
         asks(&folder);
+    }
+    if wanted("large") {
+        large(&folder);
     }
     if wanted("past") {
         pasts(&folder, many);

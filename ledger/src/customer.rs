@@ -124,7 +124,9 @@ impl Customers {
 
     /// The set as one string of bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|customer| customer.0).collect()
+        let mut bytes = Vec::with_capacity(self.0.len().saturating_mul(16));
+        self.0.iter().for_each(|customer| bytes.extend_from_slice(&customer.0));
+        bytes
     }
 
     /// The set that [`Self::to_bytes`] wrote; none when the bytes aren't one.

@@ -27,7 +27,7 @@ impl Declared {
 /// What a store has of the past.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Past {
-    /// The time of the latest record; the least time when there is none.
+    /// The time of the latest record; the least time when nothing was granted or denied that isn't dropped.
     pub(crate) latest_ms: i64,
     /// Up to when grants were dropped; the least time when none was.
     pub(crate) dropped_to_ms: i64,

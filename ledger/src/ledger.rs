@@ -86,21 +86,6 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         clock_ms: i64,
     ) -> Result<Vec<u64>, LedgerError>;
 
-    /// Disables an agent: every later ask is denied, and permits already given no longer release. Revoking again changes
-    /// nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::StoreError`].
-    fn revoke(&self, agent: &str, reason: &str, clock_ms: i64) -> Result<(), LedgerError>;
-
-    /// Enables an agent again; says whether it was revoked.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::StoreError`].
-    fn reinstate(&self, agent: &str) -> Result<bool, LedgerError>;
-
     /// The agents that are revoked, by name.
     ///
     /// # Errors
@@ -114,13 +99,6 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     ///
     /// [`crate::StoreError`].
     fn request_approval(&self, request: &NewRequest<'_>, clock_ms: i64) -> Result<i64, LedgerError>;
-
-    /// Answers a request. Whether `answer.by` may is for the caller to find out; one person answers a request once.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::ApprovalError`] when the request is unknown, expired, denied, used, or answered by the same person.
-    fn answer_request(&self, request: i64, answer: &NewAnswer<'_>, clock_ms: i64) -> Result<(), LedgerError>;
 
     /// The requests with their answers, the latest first, at most [`ROWS_LISTED_MAX`].
     ///
@@ -150,13 +128,6 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// [`crate::StoreError`].
     fn reviews(&self) -> Result<Vec<Review>, LedgerError>;
 
-    /// Closes a review item; says whether it was open.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::StoreError`].
-    fn close_review(&self, review: i64, by: &str, clock_ms: i64) -> Result<bool, LedgerError>;
-
     /// The records from `from` on, with their indexes, at most `max` and at most [`ROWS_LISTED_MAX`].
     ///
     /// # Errors
@@ -170,6 +141,13 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     ///
     /// [`crate::StoreError`].
     fn records_end(&self) -> Result<u64, LedgerError>;
+
+    /// What stands in place of the records that were dropped; none when none was.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError`].
+    fn dropped_records(&self) -> Result<Option<DroppedRecords>, LedgerError>;
 
     /// Says that two ids are one person: from now on, and in all windows, `alias` counts as `canonical`. It can't be undone.
     ///
@@ -259,13 +237,14 @@ pub trait Transaction {
     /// [`crate::WindowError::NotOpened`] when the transaction wasn't opened for the agent.
     fn record_denial(&mut self, agent: &Subject) -> Result<(), LedgerError>;
 
-    /// The requests for exactly what `digest` stands for that are neither expired, denied nor used, with their answers; the
-    /// oldest first.
+    /// The requests for exactly what `digest` stands for that `job` may go by, with their answers; the oldest first: those that
+    /// are neither expired, denied nor used, and those that this job used itself, as long as its permit can still be used. So a
+    /// job that is asked again finds what it was granted by.
     ///
     /// # Errors
     ///
     /// [`crate::StoreError`].
-    fn approvals(&mut self, digest: &[u8; 32]) -> Result<Vec<Request>, LedgerError>;
+    fn approvals(&mut self, digest: &[u8; 32], job: &str) -> Result<Vec<Request>, LedgerError>;
 
     /// Uses the approvals of a request for the job: no other job can.
     ///
@@ -273,6 +252,42 @@ pub trait Transaction {
     ///
     /// [`crate::ApprovalError`] when the request is unknown, about something else, expired, denied or used by another job.
     fn consume_approvals(&mut self, request: i64, digest: &[u8; 32], job: &str) -> Result<(), LedgerError>;
+
+    /// Answers a request. Whether `answer.by` may is for the caller to find out; one person answers a request once.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ApprovalError`] when the request is unknown, expired, denied, used, or answered by the same person.
+    fn answer_request(&mut self, request: i64, answer: &NewAnswer<'_>) -> Result<(), LedgerError>;
+
+    /// Disables an agent: every later ask is denied, and permits already given no longer release. Says whether it is new;
+    /// revoking again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Limit`]; [`crate::StoreError`].
+    fn revoke(&mut self, agent: &str, reason: &str) -> Result<bool, LedgerError>;
+
+    /// Enables an agent again; says whether it was revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError`].
+    fn reinstate(&mut self, agent: &str) -> Result<bool, LedgerError>;
+
+    /// The review item of this number; none when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::StoreError`].
+    fn review(&mut self, review: i64) -> Result<Option<Review>, LedgerError>;
+
+    /// Closes a review item; says whether it was open.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Limit`]; [`crate::StoreError`].
+    fn close_review(&mut self, review: i64, by: &str) -> Result<bool, LedgerError>;
 
     /// Leaves an item for somebody to review.
     ///
@@ -288,6 +303,14 @@ pub trait Transaction {
     ///
     /// [`crate::StoreError`].
     fn next_record(&mut self) -> Result<u64, LedgerError>;
+
+    /// Drops the records before index `before` for good, and keeps `kept` in their place: what the caller needs to know of them,
+    /// in place of what it kept before. Says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Limit`] when `kept` is too long, or `before` lies beyond the last record.
+    fn drop_records(&mut self, before: u64, kept: &[u8]) -> Result<u64, LedgerError>;
 
     /// Appends a record that the ledger doesn't look into; returns its index. Indexes begin with 0 and have no gaps. Append
     /// last: in a PostgreSQL store, transactions of all subjects wait for each other from here on.
@@ -476,6 +499,15 @@ pub struct Review {
     pub closed: Option<(String, i64)>,
 }
 
+/// What stands in place of records that were dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedRecords {
+    /// The index of the first record that wasn't.
+    pub before: u64,
+    /// What the caller keeps of them.
+    pub kept: Vec<u8>,
+}
+
 /// What a verification looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
@@ -524,5 +556,55 @@ impl dyn Ledger + '_ {
     /// As there.
     pub fn cancel(&self, job: &str, clock_ms: i64) -> Result<(), LedgerError> {
         self.transact(On::Job(job), clock_ms, &mut |transaction| transaction.cancel(job).map(|()| End::Commit))
+    }
+
+    /// [`Transaction::revoke`] in a transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn revoke(&self, agent: &str, reason: &str, clock_ms: i64) -> Result<bool, LedgerError> {
+        self.change(clock_ms, &mut |transaction| transaction.revoke(agent, reason))
+    }
+
+    /// [`Transaction::reinstate`] in a transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn reinstate(&self, agent: &str, clock_ms: i64) -> Result<bool, LedgerError> {
+        self.change(clock_ms, &mut |transaction| transaction.reinstate(agent))
+    }
+
+    /// [`Transaction::answer_request`] in a transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn answer_request(&self, request: i64, answer: &NewAnswer<'_>, clock_ms: i64) -> Result<(), LedgerError> {
+        self.change(clock_ms, &mut |transaction| transaction.answer_request(request, answer).map(|()| true)).map(|_| ())
+    }
+
+    /// [`Transaction::close_review`] in a transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn close_review(&self, review: i64, by: &str, clock_ms: i64) -> Result<bool, LedgerError> {
+        self.change(clock_ms, &mut |transaction| transaction.close_review(review, by))
+    }
+
+    /// Runs what counts for no subject; says what it says of whether anything changed.
+    fn change(
+        &self,
+        clock_ms: i64,
+        change: &mut dyn FnMut(&mut dyn Transaction) -> Result<bool, LedgerError>,
+    ) -> Result<bool, LedgerError> {
+        let mut changed = false;
+        self.transact(On::Subjects(&[]), clock_ms, &mut |transaction| {
+            changed = change(transaction)?;
+            Ok(if changed { End::Commit } else { End::Discard })
+        })?;
+        Ok(changed)
     }
 }

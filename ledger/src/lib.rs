@@ -59,9 +59,9 @@ mod window;
 pub use customer::{CUSTOMER_KEY_BYTES_MIN, CUSTOMERS_PER_JOB_MAX, CustomerHash, CustomerKey, Customers};
 pub use error::{ApprovalError, JobError, LedgerError, StoreError, WindowError};
 pub use ledger::{
-    Answer, End, JOB_ID_BYTES_MAX, Job, JobState, Ledger, Left, NewAnswer, NewRequest, NewReview, On, RECORD_BYTES_MAX,
-    ROWS_LISTED_MAX, Request, RequestState, Reservation, Reserved, Review, Revocation, SUBJECT_ID_BYTES_MAX,
-    SUBJECTS_MAX, Step, TEXT_BYTES_MAX, Transaction, Verified,
+    Answer, DroppedRecords, End, JOB_ID_BYTES_MAX, Job, JobState, Ledger, Left, NewAnswer, NewRequest, NewReview, On,
+    RECORD_BYTES_MAX, ROWS_LISTED_MAX, Request, RequestState, Reservation, Reserved, Review, Revocation,
+    SUBJECT_ID_BYTES_MAX, SUBJECTS_MAX, Step, TEXT_BYTES_MAX, Transaction, Verified,
 };
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresClock, PostgresLedger, PostgresOptions};

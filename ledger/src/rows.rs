@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::customer::{CustomerHash, Customers};
 use crate::declare::Declared;
 use crate::error::{LedgerError, StoreError};
-use crate::ledger::{JobState, NewAnswer, NewRequest, NewReview, Request, Review, Revocation};
+use crate::ledger::{DroppedRecords, JobState, NewAnswer, NewRequest, NewReview, Request, Review, Revocation};
 use crate::window::{Counted, Subject};
 
 /// The number of a series: what is counted for one subject.
@@ -184,23 +184,28 @@ pub(crate) trait Rows {
     fn insert_declared(&mut self, declared: &Declared) -> Result<(), StoreError>;
 
     fn series(&mut self, subject: &Subject, counted: Counted) -> Result<Option<SeriesId>, StoreError>;
+    /// Reads the series of these subjects at once, so that [`Self::series`] need not ask for each.
+    fn find_series(&mut self, subjects: &[Subject]) -> Result<(), StoreError>;
     fn make_series(&mut self, subject: &Subject, counted: Counted) -> Result<SeriesId, StoreError>;
     fn delete_series(&mut self, series: SeriesId) -> Result<(), StoreError>;
     /// The numbers of the series after `after`, ascending, at most `max`.
     fn series_after(&mut self, after: SeriesId, max: usize) -> Result<Vec<SeriesId>, StoreError>;
 
     fn views(&mut self, series: SeriesId) -> Result<Vec<View>, StoreError>;
-    /// The views of the series, each with how many moments leave it when it slides to `now_ms`: see [`View::slid_to`].
+    /// The views of these series, each with how many moments leave it when it slides to `now_ms`: see [`View::slid_to`].
     fn sliding_views(
         &mut self,
-        series: SeriesId,
+        series: &[SeriesId],
         now_ms: i64,
         dropped_to_ms: i64,
     ) -> Result<Vec<(View, i64)>, StoreError>;
-    fn put_view(&mut self, view: &View) -> Result<(), StoreError>;
+    /// Stores these views, each once.
+    fn put_views(&mut self, views: &[View]) -> Result<(), StoreError>;
 
     /// How many of the series lie after `after_ms`, and at or before `to_ms`.
     fn moments(&mut self, series: SeriesId, after_ms: i64, to_ms: i64) -> Result<i64, StoreError>;
+    /// The time of the series' oldest moment.
+    fn first_moment(&mut self, series: SeriesId) -> Result<Option<i64>, StoreError>;
     /// The series that count denials.
     fn denial_series(&mut self) -> Result<BTreeSet<SeriesId>, StoreError>;
     /// All moments of the series with their counts, ascending.
@@ -228,8 +233,9 @@ pub(crate) trait Rows {
     fn committed(&mut self, numbers: &BTreeSet<i64>) -> Result<BTreeSet<i64>, StoreError>;
     /// The customers counted for the job.
     fn job_customers(&mut self, number: i64) -> Result<Customers, StoreError>;
-    /// Stores a new job, whatever its number; returns the number that it got.
-    fn insert_job(&mut self, job: &JobRow, customers: &Customers) -> Result<i64, StoreError>;
+    /// Stores a new job, whatever its number; returns the number that it got. None, and nothing is stored, when there is a job
+    /// of its id.
+    fn insert_job(&mut self, job: &JobRow, customers: &Customers) -> Result<Option<i64>, StoreError>;
     /// Stores `used_ms`, `state`, `count`, `left` and, where given, the customers.
     fn update_job(&mut self, job: &JobRow, customers: Option<&Customers>) -> Result<(), StoreError>;
     fn delete_job(&mut self, number: i64) -> Result<(), StoreError>;
@@ -238,7 +244,8 @@ pub(crate) trait Rows {
     fn set_swept(&mut self, swept: Swept, dropped_to_ms: i64) -> Result<(), StoreError>;
 
     fn revoked_since_ms(&mut self, agent: &str) -> Result<Option<i64>, StoreError>;
-    fn revoke(&mut self, agent: &str, reason: &str, now_ms: i64) -> Result<(), StoreError>;
+    /// Says whether the agent wasn't revoked before.
+    fn revoke(&mut self, agent: &str, reason: &str, now_ms: i64) -> Result<bool, StoreError>;
     fn reinstate(&mut self, agent: &str) -> Result<bool, StoreError>;
     fn revocations(&mut self) -> Result<Vec<Revocation>, StoreError>;
 
@@ -250,6 +257,7 @@ pub(crate) trait Rows {
 
     fn insert_review(&mut self, review: &NewReview<'_>, now_ms: i64) -> Result<i64, StoreError>;
     fn close_review(&mut self, review: i64, by: &str, now_ms: i64) -> Result<bool, StoreError>;
+    fn review(&mut self, number: i64) -> Result<Option<Review>, StoreError>;
     /// The latest review items, at most `max`.
     fn reviews(&mut self, max: usize) -> Result<Vec<Review>, StoreError>;
 
@@ -257,6 +265,9 @@ pub(crate) trait Rows {
     fn next_record(&mut self) -> Result<u64, StoreError>;
     fn append_record(&mut self, record: &[u8]) -> Result<u64, StoreError>;
     fn records(&mut self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+    /// Deletes the records before `before`, and stores what is kept in their place; says how many there were.
+    fn drop_records(&mut self, before: u64, kept: &[u8]) -> Result<u64, StoreError>;
+    fn dropped_records(&mut self) -> Result<Option<DroppedRecords>, StoreError>;
     /// How many records there are, and the number after the last.
     fn count_records(&mut self) -> Result<(u64, u64), StoreError>;
 

@@ -1,5 +1,6 @@
 //! The ledger in a SQLite file, in WAL mode: several threads and processes may share it.
 
+mod past;
 mod rows;
 mod schema;
 mod writer;
@@ -74,7 +75,7 @@ impl SqliteLedger {
     ///
     /// # Errors
     ///
-    /// As [`Self::open`]; also where there is nothing.
+    /// As [`Self::open`]; [`StoreError::Missing`] where there is nothing.
     pub fn open_existing(
         path: impl AsRef<Path>,
         key: CustomerKey,
@@ -84,6 +85,9 @@ impl SqliteLedger {
     }
 
     fn open_file(path: &Path, key: CustomerKey, options: SqliteOptions, create: bool) -> Result<Self, LedgerError> {
+        if !create && !path.exists() {
+            return Err(StoreError::Missing { place: path.display().to_string().escape_debug().to_string() }.into());
+        }
         let shared = Shared::new(key);
         let mut connection = connect(path, &options, create)?;
         schema::prepare(&mut connection, &path.display().to_string(), &shared.key_check, create)?;
@@ -137,7 +141,7 @@ impl Store for SqliteLedger {
 
     fn write(&self, _lock: Lock<'_>, work: Work<'_>) -> Result<(), LedgerError> {
         // There is one writer at a time, whatever it writes.
-        self.writer.write(&mut |connection| work(&mut SqliteRows(connection)))
+        self.writer.write(&mut |connection| work(&mut SqliteRows::new(connection)))
     }
 
     fn read(&self, work: Work<'_>) -> Result<(), LedgerError> {
@@ -147,7 +151,7 @@ impl Store for SqliteLedger {
             None => connect(&self.path, &self.options, false)?,
         };
         let transaction = connection.unchecked_transaction().map_err(failure)?;
-        let result = work(&mut SqliteRows(&transaction));
+        let result = work(&mut SqliteRows::new(&transaction));
         // A connection that failed isn't used again.
         if transaction.rollback().is_ok() && !matches!(result, Err(LedgerError::Store(_))) {
             let mut readers = self.readers();
@@ -163,6 +167,10 @@ impl Store for SqliteLedger {
 const STATEMENTS_CACHED: usize = 64;
 /// Pages kept in memory, a connection: 64 MiB, as SQLite counts it.
 const CACHE_KIB: i64 = -65_536;
+/// Bytes of a page. A small job changes about ten pages and writes each whole; smaller ones make large jobs slower.
+const PAGE_BYTES: i64 = 2_048;
+/// After so many pages the write-ahead log is copied into the file: 16 MiB. Pages that many jobs change are copied once.
+const WAL_PAGES: i64 = 8_192;
 
 fn connect(path: &Path, options: &SqliteOptions, create: bool) -> Result<Connection, StoreError> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -174,6 +182,8 @@ fn connect(path: &Path, options: &SqliteOptions, create: bool) -> Result<Connect
         Durability::ProcessCrash => "NORMAL",
         Durability::PowerFailure => "FULL",
     };
+    // Before WAL mode: afterwards it can't be changed. It only holds for a file that is made.
+    connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(failure)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failure)?;
     if mode != "wal" {
@@ -184,6 +194,7 @@ fn connect(path: &Path, options: &SqliteOptions, create: bool) -> Result<Connect
         connection.pragma_update(None, name, value).map_err(failure)?;
     }
     connection.pragma_update(None, "cache_size", CACHE_KIB).map_err(failure)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(failure)?;
     Ok(connection)
 }
 

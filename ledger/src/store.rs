@@ -8,7 +8,7 @@ use crate::customer::{CustomerKey, Customers};
 use crate::declare;
 use crate::error::{ApprovalError, LedgerError, StoreError};
 use crate::ledger::{
-    End, Job, Ledger, NewAnswer, NewRequest, On, ROWS_LISTED_MAX, Request, RequestState, Review, Revocation,
+    DroppedRecords, End, Job, Ledger, NewRequest, On, ROWS_LISTED_MAX, Request, Review, Revocation,
     SUBJECT_ID_BYTES_MAX, SUBJECTS_MAX, Step, TEXT_BYTES_MAX, Transaction, Verified,
 };
 use crate::rows::{JobRow, RequestsOf, Rows, StoreState, check_limit};
@@ -97,7 +97,10 @@ pub(crate) trait Calls: Store {
     fn declare_windows(&self, windows: &[Window], unseen: Unseen, clock_ms: i64) -> Result<(), LedgerError> {
         self.write(Lock::All, &mut |rows| {
             let state = self.shared().check_key(rows)?;
-            let past = declare::Past { latest_ms: state.latest_ms, dropped_to_ms: state.dropped_to_ms };
+            // A revocation or a record is nothing that a window counts.
+            let is_new = rows.series_after(0, 1)?.is_empty() && rows.jobs_after(0, 1)?.is_empty();
+            let latest_ms = if is_new { i64::MIN } else { state.latest_ms };
+            let past = declare::Past { latest_ms, dropped_to_ms: state.dropped_to_ms };
             let now_ms = rows.now_ms(clock_ms)?.max(state.latest_ms);
             for new in declare::new_windows(windows, &rows.declared()?, past, unseen, now_ms)? {
                 rows.insert_declared(&new)?;
@@ -176,16 +179,6 @@ pub(crate) trait Calls: Store {
         Ok(number)
     }
 
-    fn file_answer(&self, request: i64, answer: &NewAnswer<'_>, clock_ms: i64) -> Result<(), LedgerError> {
-        check_limit("bytes of an approver's id", answer.by.len(), SUBJECT_ID_BYTES_MAX)?;
-        check_limit("bytes of a capacity", answer.capacity.len(), TEXT_BYTES_MAX)?;
-        self.write_now(clock_ms, &mut |rows, now_ms| {
-            let found = rows.requests(RequestsOf::NumberToChange(request))?.into_iter().next();
-            check_answerable(request, found.as_ref(), answer, now_ms)?;
-            Ok(rows.insert_answer(request, answer, now_ms)?)
-        })
-    }
-
     fn find_request(&self, request: i64) -> Result<Request, LedgerError> {
         let found = self.read_into(|rows| Ok(rows.requests(RequestsOf::Number(request))?))?;
         Ok(found.into_iter().next().ok_or(ApprovalError::Unknown { request })?)
@@ -193,31 +186,6 @@ pub(crate) trait Calls: Store {
 
     fn find_job(&self, job: &str) -> Result<Option<Job>, LedgerError> {
         self.read_into(|rows| Ok(rows.job(job)?.map(JobRow::into_job)))
-    }
-
-    fn revoke_agent(&self, agent: &str, reason: &str, clock_ms: i64) -> Result<(), LedgerError> {
-        check_limit("bytes of an agent's id", agent.len(), SUBJECT_ID_BYTES_MAX)?;
-        check_limit("bytes of a reason", reason.len(), TEXT_BYTES_MAX)?;
-        self.write_now(clock_ms, &mut |rows, now_ms| Ok(rows.revoke(agent, reason, now_ms)?))
-    }
-
-    fn reinstate_agent(&self, agent: &str) -> Result<bool, LedgerError> {
-        let mut found = false;
-        self.write_now(i64::MIN, &mut |rows, _| {
-            found = rows.reinstate(agent)?;
-            Ok(())
-        })?;
-        Ok(found)
-    }
-
-    fn end_review(&self, review: i64, by: &str, clock_ms: i64) -> Result<bool, LedgerError> {
-        check_limit("bytes of a reviewer's id", by.len(), SUBJECT_ID_BYTES_MAX)?;
-        let mut open = false;
-        self.write_now(clock_ms, &mut |rows, now_ms| {
-            open = rows.close_review(review, by, now_ms)?;
-            Ok(())
-        })?;
-        Ok(open)
     }
 
     fn merge_customers(&self, alias: &str, canonical: &str, clock_ms: i64) -> Result<(), LedgerError> {
@@ -244,33 +212,6 @@ fn check_on(on: On<'_>) -> Result<(), LedgerError> {
         for subject in subjects {
             check_limit("bytes of a subject's id", subject.id.len(), SUBJECT_ID_BYTES_MAX)?;
         }
-    }
-    Ok(())
-}
-
-/// Refuses an answer to a request that is unknown, expired, denied, used, or answered by the same person.
-fn check_answerable(
-    number: i64,
-    request: Option<&Request>,
-    answer: &NewAnswer<'_>,
-    now_ms: i64,
-) -> Result<(), ApprovalError> {
-    let request = request.ok_or(ApprovalError::Unknown { request: number })?;
-    if request.answers.iter().any(|given| given.by == answer.by) {
-        return Err(ApprovalError::Answered { request: number, by: answer.by.to_owned() });
-    }
-    match &request.state {
-        RequestState::Consumed { job } => {
-            return Err(ApprovalError::Consumed { request: number, job: job.clone() });
-        }
-        RequestState::Denied => {
-            let by = request.answers.iter().find(|given| !given.approve).map(|given| given.by.clone());
-            return Err(ApprovalError::Denied { request: number, by: by.unwrap_or_default() });
-        }
-        RequestState::Open => {}
-    }
-    if now_ms >= request.expires_ms {
-        return Err(ApprovalError::Expired { request: number, expires_ms: request.expires_ms });
     }
     Ok(())
 }
@@ -304,24 +245,12 @@ macro_rules! impl_ledger {
                 self.run_count_after(reads, customers, clock_ms)
             }
 
-            fn revoke(&self, agent: &str, reason: &str, clock_ms: i64) -> Result<(), LedgerError> {
-                self.revoke_agent(agent, reason, clock_ms)
-            }
-
-            fn reinstate(&self, agent: &str) -> Result<bool, LedgerError> {
-                self.reinstate_agent(agent)
-            }
-
             fn revocations(&self) -> Result<Vec<Revocation>, LedgerError> {
                 self.read_into(|rows| Ok(rows.revocations()?))
             }
 
             fn request_approval(&self, request: &NewRequest<'_>, clock_ms: i64) -> Result<i64, LedgerError> {
                 self.file_request(request, clock_ms)
-            }
-
-            fn answer_request(&self, request: i64, answer: &NewAnswer<'_>, clock_ms: i64) -> Result<(), LedgerError> {
-                self.file_answer(request, answer, clock_ms)
             }
 
             fn requests(&self) -> Result<Vec<Request>, LedgerError> {
@@ -340,16 +269,16 @@ macro_rules! impl_ledger {
                 self.read_into(|rows| Ok(rows.reviews(ROWS_LISTED_MAX)?))
             }
 
-            fn close_review(&self, review: i64, by: &str, clock_ms: i64) -> Result<bool, LedgerError> {
-                self.end_review(review, by, clock_ms)
-            }
-
             fn records(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
                 self.read_into(|rows| Ok(rows.records(from, max.min(ROWS_LISTED_MAX))?))
             }
 
             fn records_end(&self) -> Result<u64, LedgerError> {
                 self.read_into(|rows| Ok(rows.count_records()?.1))
+            }
+
+            fn dropped_records(&self) -> Result<Option<DroppedRecords>, LedgerError> {
+                self.read_into(|rows| Ok(rows.dropped_records()?))
             }
 
             fn merge(&self, alias: &str, canonical: &str, clock_ms: i64) -> Result<(), LedgerError> {

@@ -9,6 +9,7 @@
 //! INVARIANT: the count of a view is the sum of the moments of its series after its start.
 //! INVARIANT: a moment that any view can see is the number of customers whose last grant lies there.
 
+mod approvals;
 mod counts;
 mod jobs;
 mod merge;
@@ -18,12 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock};
 
 use crate::customer::Customers;
-use crate::error::{ApprovalError, JobError, LedgerError, StoreError, WindowError};
+use crate::error::{JobError, LedgerError, StoreError, WindowError};
 use crate::ledger::{
-    JOB_ID_BYTES_MAX, Job, Left, NewReview, On, RECORD_BYTES_MAX, Request, RequestState, Reservation, Reserved,
+    JOB_ID_BYTES_MAX, Job, Left, NewAnswer, NewReview, On, RECORD_BYTES_MAX, Request, Reservation, Reserved, Review,
     SUBJECT_ID_BYTES_MAX, TEXT_BYTES_MAX, Transaction,
 };
-use crate::rows::{JobRow, Past, RequestsOf, Rows, SeriesId, StoreState, View, check_limit};
+use crate::rows::{JobRow, Past, Rows, SeriesId, StoreState, View, check_limit};
 use crate::window::{Counted, Subject, Window, WindowRead};
 
 /// The windows that a process knows to be declared.
@@ -71,6 +72,7 @@ impl<'a> Tx<'a> {
         let open = match on {
             On::Subjects(subjects) => {
                 let mut open = Vec::with_capacity(subjects.len());
+                rows.find_series(subjects)?;
                 for subject in subjects {
                     open.push((subject.clone(), rows.series(subject, Counted::Customers)?));
                 }
@@ -84,13 +86,10 @@ impl<'a> Tx<'a> {
 
     /// Writes what changed in memory; to be called before the store commits.
     pub(crate) fn finish(self) -> Result<(), LedgerError> {
-        let mut touched = Vec::new();
-        for (series, views) in &self.views {
-            touched.push(*series);
-            for open in views.iter().filter(|open| open.changed) {
-                self.rows.put_view(&open.view)?;
-            }
-        }
+        let touched: Vec<SeriesId> = self.views.keys().copied().collect();
+        let changed = self.views.values().flatten().filter(|open| open.changed);
+        let changed: Vec<View> = changed.map(|open| open.view).collect();
+        self.rows.put_views(&changed)?;
         self.rows.set_latest(&touched, self.now_ms)?;
         Ok(self.rows.flush()?)
     }
@@ -136,11 +135,6 @@ impl<'a> Tx<'a> {
         {
             **open = job.clone();
         }
-    }
-
-    fn requested(&mut self, request: i64) -> Result<Request, LedgerError> {
-        let found = self.rows.requests(RequestsOf::NumberToChange(request))?.into_iter().next();
-        Ok(found.ok_or(ApprovalError::Unknown { request })?)
     }
 }
 
@@ -191,30 +185,35 @@ impl Transaction for Tx<'_> {
         self.count_denial(agent)
     }
 
-    fn approvals(&mut self, digest: &[u8; 32]) -> Result<Vec<Request>, LedgerError> {
-        let mut requests = self.rows.requests(RequestsOf::Digest(digest))?;
-        requests.retain(|request| request.state == RequestState::Open && self.now_ms < request.expires_ms);
-        Ok(requests)
+    fn approvals(&mut self, digest: &[u8; 32], job: &str) -> Result<Vec<Request>, LedgerError> {
+        self.approvals_for(digest, job)
     }
 
     fn consume_approvals(&mut self, request: i64, digest: &[u8; 32], job: &str) -> Result<(), LedgerError> {
-        let found = self.requested(request)?;
-        if found.digest != *digest {
-            return Err(ApprovalError::Other { request }.into());
-        }
-        match &found.state {
-            RequestState::Consumed { job: by } if by == job => return Ok(()),
-            RequestState::Consumed { job } => return Err(ApprovalError::Consumed { request, job: job.clone() }.into()),
-            RequestState::Denied => {
-                let by = found.answers.iter().find(|answer| !answer.approve).map(|answer| answer.by.clone());
-                return Err(ApprovalError::Denied { request, by: by.unwrap_or_default() }.into());
-            }
-            RequestState::Open => {}
-        }
-        if self.now_ms >= found.expires_ms {
-            return Err(ApprovalError::Expired { request, expires_ms: found.expires_ms }.into());
-        }
-        Ok(self.rows.set_consumed(request, job)?)
+        self.consume(request, digest, job)
+    }
+
+    fn answer_request(&mut self, request: i64, answer: &NewAnswer<'_>) -> Result<(), LedgerError> {
+        self.answer(request, answer)
+    }
+
+    fn revoke(&mut self, agent: &str, reason: &str) -> Result<bool, LedgerError> {
+        check_limit("bytes of an agent's id", agent.len(), SUBJECT_ID_BYTES_MAX)?;
+        check_limit("bytes of a reason", reason.len(), TEXT_BYTES_MAX)?;
+        Ok(self.rows.revoke(agent, reason, self.now_ms)?)
+    }
+
+    fn reinstate(&mut self, agent: &str) -> Result<bool, LedgerError> {
+        Ok(self.rows.reinstate(agent)?)
+    }
+
+    fn review(&mut self, review: i64) -> Result<Option<Review>, LedgerError> {
+        Ok(self.rows.review(review)?)
+    }
+
+    fn close_review(&mut self, review: i64, by: &str) -> Result<bool, LedgerError> {
+        check_limit("bytes of a reviewer's id", by.len(), SUBJECT_ID_BYTES_MAX)?;
+        Ok(self.rows.close_review(review, by, self.now_ms)?)
     }
 
     fn add_review(&mut self, review: &NewReview<'_>) -> Result<i64, LedgerError> {
@@ -225,6 +224,15 @@ impl Transaction for Tx<'_> {
 
     fn next_record(&mut self) -> Result<u64, LedgerError> {
         Ok(self.rows.next_record()?)
+    }
+
+    fn drop_records(&mut self, before: u64, kept: &[u8]) -> Result<u64, LedgerError> {
+        check_limit("bytes kept of dropped records", kept.len(), RECORD_BYTES_MAX)?;
+        let next = self.rows.next_record()?;
+        let index = |index: u64| usize::try_from(index).unwrap_or(usize::MAX);
+        // One stays, so that the next index is known whatever comes.
+        check_limit("records to drop", index(before), index(next.saturating_sub(1)))?;
+        Ok(self.rows.drop_records(before, kept)?)
     }
 
     fn append_record(&mut self, record: &[u8]) -> Result<u64, LedgerError> {

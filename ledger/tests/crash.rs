@@ -19,6 +19,7 @@ mod kills;
 mod races;
 #[cfg(feature = "postgres")]
 #[path = "support/server.rs"]
+#[expect(dead_code, reason = "other tests make databases")]
 mod server;
 #[path = "crash/worker.rs"]
 mod worker;

@@ -18,7 +18,7 @@ mod model;
 mod refusals;
 #[cfg(feature = "postgres")]
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "other tests kill servers")]
+#[expect(dead_code, reason = "other tests kill servers and make databases")]
 mod server;
 #[path = "suite/stores.rs"]
 mod stores;

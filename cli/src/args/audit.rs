@@ -25,6 +25,50 @@ pub enum AuditCommand {
     Checkpoint(WithConfig),
     /// Print the log as events for a SIEM, a line each.
     Export(Export),
+    /// Drop entries of before a day, for good: nobody can ask about them any more. What is left is verified as before.
+    Prune(Prune),
+    /// Go on with another key.
+    #[command(subcommand)]
+    Rotate(RotateCommand),
+}
+
+/// `exportgate audit prune`.
+#[derive(Debug, Args)]
+pub struct Prune {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// Entries of before this day or time go: `2026-03-01`, `2026-03-01T09:30:00Z`.
+    #[arg(long, value_name = "TIME")]
+    pub before: String,
+    /// Why, for those who look at the log.
+    #[arg(long, value_name = "TEXT", default_value = "retention")]
+    pub reason: String,
+}
+
+/// `exportgate audit rotate`.
+#[derive(Debug, Subcommand)]
+pub enum RotateCommand {
+    /// Make another key that signs checkpoints; the one before hands over to it in the log.
+    Signing(RotateSigning),
+    /// Make another key under which customers are hashed, of the next epoch, and announce it in the log.
+    Customers(RotateCustomers),
+}
+
+/// `exportgate audit rotate signing`.
+#[derive(Debug, Args)]
+pub struct RotateSigning {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The file for the new key, which isn't there yet; beside the configuration.
+    #[arg(long, value_name = "FILE", default_value = "audit-next.key")]
+    pub to: PathBuf,
+}
+
+/// `exportgate audit rotate customers`.
+#[derive(Debug, Args)]
+pub struct RotateCustomers {
+    #[command(flatten)]
+    pub with: WithConfig,
 }
 
 /// `exportgate audit keys`.
@@ -196,7 +240,12 @@ impl Span {
     }
 }
 
-fn time(option: &str, text: &str) -> Result<i64, Failure> {
+/// The time that was typed, in milliseconds since 1970.
+///
+/// # Errors
+///
+/// [`Failure`] when it isn't one.
+pub fn time(option: &str, text: &str) -> Result<i64, Failure> {
     parse_datetime(text).ok_or_else(|| {
         Failure::input(format!("`{option} {text}` isn't a time")).help("write `2026-03-01` or `2026-03-01T09:30:00Z`")
     })

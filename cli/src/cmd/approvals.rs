@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::evaluate;
 use crate::args::{Answered, ApprovalsCommand, Listed, Requested};
 use crate::failure::{Exit, Failure};
+use crate::operator;
 use crate::output::{self, count};
 use crate::setup::{Setup, failed, now_ms};
 
@@ -35,37 +36,12 @@ fn request(args: &Requested) -> Result<Exit, Failure> {
 /// The user who runs this answers: as the operating system knows them, and as whom the configuration knows them.
 fn answer(args: &Answered, approve: bool) -> Result<Exit, Failure> {
     let setup = Setup::read(&args.with.config)?;
-    let user = user()?;
-    let known = setup.config.approvers.iter().find(|approver| approver.user == user).ok_or_else(|| {
-        Failure::input(format!(
-            "user {user} of this machine isn't among the approvers of `{}`",
-            args.with.config.display()
-        ))
-        .help(format!("add `[[approvers]]` with `user = {user}`, `role` and `agent`, if they may approve"))
-    })?;
     let gate = setup.gate()?;
-    let base = gate.modules().next().ok_or_else(|| Failure::input("the gate has no modules"))?;
-    let approver = known.authenticated(&base.manifest().schema.types).map_err(|error| {
-        Failure::file(&args.with.config, format_args!("the `agent` of user {user} among `[[approvers]]`: {error}"))
-    })?;
+    let (approver, known) = operator::approver(&setup, &args.with.config, &gate)?;
     gate.answer_request(args.request, &approver, approve).map_err(|error| refused(&error))?;
     let did = if approve { "approved" } else { "denied" };
     output::print(&format!("request {} is {did} by `{}` as {}", args.request, approver.uid().id, known.role.name()))?;
     Ok(Exit::Done)
-}
-
-/// The number of the user that this process acts for: the owner of a file that it makes.
-#[cfg(unix)]
-fn user() -> Result<u32, Failure> {
-    use std::os::unix::fs::MetadataExt;
-    let owner = tempfile::tempfile().and_then(|file| file.metadata()).map(|found| found.uid());
-    owner.map_err(|error| Failure::output(format!("can't find out which user runs this: {error}")))
-}
-
-#[cfg(not(unix))]
-fn user() -> Result<u32, Failure> {
-    Err(Failure::input("who runs this can't be found out on this system")
-        .help("answer from a tool that authenticates its users itself: `Gate::answer_request`"))
 }
 
 fn list(args: &Listed) -> Result<Exit, Failure> {
@@ -180,9 +156,13 @@ fn short(text: &str) -> String {
     id.unwrap_or(text).to_owned()
 }
 
-fn refused(error: &ApproveError) -> Failure {
+/// The failure of somebody who may not answer, or can't.
+pub fn refused(error: &ApproveError) -> Failure {
     match error {
         ApproveError::Ledger(error) => failed(error),
+        ApproveError::OwnReview { .. } => {
+            Failure::denied(error.to_string()).help("somebody else must look at it, and close it")
+        }
         ApproveError::Refused { .. } | ApproveError::Own { .. } => {
             Failure::denied(error.to_string()).help("somebody whom the policies let approve this job must answer")
         }

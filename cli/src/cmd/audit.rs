@@ -4,10 +4,11 @@ mod checkpoints;
 mod keys;
 mod open;
 mod receipt;
+mod retention;
 mod show;
 mod verify;
 
-use exportgate::audit_log::{Entry, OcsfExport, Prefix, Records, walk};
+use exportgate::audit_log::{Entry, OcsfExport, Records, walk};
 
 use crate::args::audit::{AuditCommand, Export};
 use crate::failure::{Exit, Failure};
@@ -25,6 +26,8 @@ pub fn run(command: &AuditCommand) -> Result<Exit, Failure> {
         AuditCommand::VerifyReceipt(args) => receipt::verify(args),
         AuditCommand::Checkpoint(args) => checkpoints::sign(args),
         AuditCommand::Export(args) => export(args),
+        AuditCommand::Prune(args) => retention::prune(args),
+        AuditCommand::Rotate(command) => retention::run(command),
     }
 }
 
@@ -35,7 +38,7 @@ fn export(args: &Export) -> Result<Exit, Failure> {
     let mut failed = None;
     let print = |events: Vec<serde_json::Value>| events.iter().try_for_each(|event| output::print(&event.to_string()));
     let size = records.size().map_err(|error| Failure::output(error.to_string()))?;
-    let prefix = Prefix::none(&opened.audit.origin);
+    let prefix = opened.prefix(&records)?;
     walk(&records, &prefix, size, &mut |index, record| {
         if failed.is_some() || index < args.from {
             return;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use exportgate::audit_log::{CustomerKey, Exposed, Exposure, ExposureQuery, Prefix, exposure};
+use exportgate::audit_log::{CustomerKey, Exposed, Exposure, ExposureQuery, exposure};
 use exportgate::job_file::print_datetime;
 use serde_json::{Value, json};
 
@@ -17,8 +17,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let opened = Opened::read(&args.with.config)?;
     let query =
         ExposureQuery { agent: args.agent.clone(), since_ms: args.span.since_ms()?, until_ms: args.span.until_ms()? };
-    let prefix = Prefix::none(&opened.audit.origin);
-    let found = exposure(&opened.records()?, &prefix, &query).map_err(|error| {
+    let records = opened.records()?;
+    let found = exposure(&records, &opened.prefix(&records)?, &query).map_err(|error| {
         Failure::input(error.to_string()).help("run `exportgate audit verify` when the log can't be read")
     })?;
     let people = match &args.customers {

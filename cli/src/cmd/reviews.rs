@@ -4,8 +4,10 @@ use exportgate::job_file::print_datetime;
 use exportgate::ledger::Review;
 use serde::{Deserialize, Serialize};
 
+use super::approvals::refused;
 use crate::args::{Closed, Listed, ReviewsCommand};
 use crate::failure::{Exit, Failure, visible};
+use crate::operator;
 use crate::output::{self, count};
 use crate::setup::{Setup, failed, now_ms};
 
@@ -18,9 +20,11 @@ pub fn run(command: &ReviewsCommand) -> Result<Exit, Failure> {
 }
 
 fn close(args: &Closed) -> Result<Exit, Failure> {
-    let ledger = Setup::read(&args.with.config)?.ledger()?;
-    if ledger.close_review(args.review, &args.by, now_ms()).map_err(|error| failed(&error))? {
-        output::print(&format!("review {} is closed by `{}`", args.review, visible(&args.by)))?;
+    let setup = Setup::read(&args.with.config)?;
+    let gate = setup.gate()?;
+    let (by, _) = operator::approver(&setup, &args.with.config, &gate)?;
+    if gate.close_review(args.review, &by).map_err(|error| refused(&error))? {
+        output::print(&format!("review {} is closed by `{}`", args.review, visible(&by.uid().id)))?;
         return Ok(Exit::Done);
     }
     Err(Failure::input(format!("there is no open review {}", args.review)).help("`exportgate reviews list` shows them"))

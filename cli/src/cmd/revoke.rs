@@ -5,14 +5,18 @@ use serde::Serialize;
 
 use crate::args::{Reinstate, Revocations, Revoke};
 use crate::failure::{Exit, Failure, visible};
+use crate::operator;
 use crate::output;
 use crate::setup::{Setup, failed, now_ms};
 
 /// Runs `exportgate revoke`.
 pub fn revoke(args: &Revoke) -> Result<Exit, Failure> {
     check_agent(&args.agent)?;
-    let ledger = Setup::read(&args.with.config)?.ledger()?;
-    ledger.revoke(&args.agent, &args.reason, now_ms()).map_err(|error| failed(&error))?;
+    let setup = Setup::read(&args.with.config)?;
+    let (ledger, log) = (setup.ledger()?, setup.log_writer()?);
+    let by = operator::name(&setup)?;
+    exportgate::revoke(&*ledger, log.as_ref(), &args.agent, &by, &args.reason, now_ms())
+        .map_err(|error| failed(&error))?;
     output::print(&format!(
         "agent `{}` is revoked: every ask is denied from now on, and permits already given release nothing",
         visible(&args.agent)
@@ -22,8 +26,12 @@ pub fn revoke(args: &Revoke) -> Result<Exit, Failure> {
 
 /// Runs `exportgate reinstate`.
 pub fn reinstate(args: &Reinstate) -> Result<Exit, Failure> {
-    let ledger = Setup::read(&args.with.config)?.ledger()?;
-    if ledger.reinstate(&args.agent).map_err(|error| failed(&error))? {
+    let setup = Setup::read(&args.with.config)?;
+    let (ledger, log) = (setup.ledger()?, setup.log_writer()?);
+    let by = operator::name(&setup)?;
+    if exportgate::reinstate(&*ledger, log.as_ref(), &args.agent, &by, &args.reason, now_ms())
+        .map_err(|error| failed(&error))?
+    {
         output::print(&format!("agent `{}` may ask again, by the policies", visible(&args.agent)))?;
         return Ok(Exit::Done);
     }

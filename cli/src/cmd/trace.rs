@@ -1,6 +1,5 @@
 //! `exportgate trace`: whose takings explain that these customers' data turned up.
 
-use exportgate::audit_log::Prefix;
 use exportgate::audit_log::trace::{Leaked, Suspect, Trace, TraceQuery, trace};
 use exportgate::job_file::print_datetime;
 use serde_json::{Value, json};
@@ -22,7 +21,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         population: args.population,
     };
     let keys = opened.customer_keys()?;
-    let found = trace(&opened.records()?, &Prefix::none(&opened.audit.origin), &query, &keys).map_err(|error| {
+    let records = opened.records()?;
+    let found = trace(&records, &opened.prefix(&records)?, &query, &keys).map_err(|error| {
         Failure::input(error.to_string()).help("check the list of customers, and the keys under `[audit]`")
     })?;
     if args.json {

@@ -23,7 +23,7 @@ fn with_desk() -> TempDir {
 }
 
 /// Writes the configuration, with `approvers`.
-fn configure(dir: &TempDir, approvers: &str) {
+pub fn configure(dir: &TempDir, approvers: &str) {
     let digest = digest(dir.path(), "support-desk.wasm");
     write(
         dir,
@@ -33,7 +33,7 @@ fn configure(dir: &TempDir, approvers: &str) {
 }
 
 /// The user who runs the tests, as this approver.
-fn approver(id: &str, role: &str, groups: &str) -> String {
+pub fn approver(id: &str, role: &str, groups: &str) -> String {
     use std::os::unix::fs::MetadataExt;
     let user = tempfile::tempfile().unwrap().metadata().unwrap().uid();
     format!(
@@ -43,7 +43,7 @@ fn approver(id: &str, role: &str, groups: &str) -> String {
 }
 
 /// A job of somebody in `role`, for the law or in an incident.
-fn job(id: &str, role: &str, purpose: &str, customers: &[&str]) -> String {
+pub fn job(id: &str, role: &str, purpose: &str, customers: &[&str]) -> String {
     let rows: Vec<serde_json::Value> = customers
         .iter()
         .map(|id| serde_json::json!({ "id": id, "region": "US", "canary": false, "legalHold": false }))
@@ -104,12 +104,42 @@ fn an_approval_is_for_one_content_and_once() {
     ask(&dir, "job-2", &["c-1", "c-3"]).exits(2);
     ask(&dir, "job-2", &["c-1", "c-2", "c-3"]).exits(2);
     ask(&dir, "job-1", &["c-2", "c-1"]).exits(0).prints("ALLOW").prints("grant-legal");
+    // Asked again under its id, the job gets the same permit until it was used; another job needs approvals of its own.
+    let permit = |ran: Ran| ran.exits(0).json()["permit"].as_str().unwrap().to_owned();
+    let again = || permit(run(dir.path(), &["ask", "--job", "job.json", "--json"]));
+    let first = again();
+    assert_eq!(again(), first);
+    ask(&dir, "job-3", &["c-1", "c-2"]).exits(2);
+    run(dir.path(), &["use", &first]).exits(0);
+    ask(&dir, "job-1", &["c-1", "c-2"]).exits(2);
     ask(&dir, "job-3", &["c-1", "c-2"]).exits(2);
     approvals(&dir, &["list"]).exits(0).prints("no request is open");
     let listed = approvals(&dir, &["list", "--all", "--json"]).exits(0).json();
     assert_eq!(listed[0]["state"], "used by job job-1");
     assert_eq!(listed[0]["answers"][0]["role"], "data_owner");
     assert_eq!(listed[0]["customers"], 2);
+}
+
+#[test]
+fn answers_are_on_record() {
+    let dir = with_desk();
+    let section = run(dir.path(), &["audit", "keys", "log.example/desk"]).exits(0).stdout;
+    let configure = |approvers: &str| configure(&dir, &format!("{approvers}{section}"));
+    configure(&approver("dora", "data_owner", "'Role::approver'"));
+    for number in ["1", "2"] {
+        ask(&dir, &format!("job-{number}"), &[number]).exits(2);
+        approvals(&dir, &["request", "--job", "job.json"]).exits(0);
+        approvals(&dir, &[if number == "1" { "approve" } else { "deny" }, number]).exits(0);
+    }
+    run(dir.path(), &["audit", "show"]).exits(0).prints("yes by dora as data_owner").prints("no by dora as data_owner");
+    let events = run(dir.path(), &["audit", "export", "--ocsf"]).exits(0);
+    events.prints("\"approved\":true").prints("\"approved\":false");
+    run(dir.path(), &["audit", "verify"]).exits(0).prints("2 approval");
+    // Without the key that the log needs, nobody answers.
+    ask(&dir, "job-3", &["3"]).exits(2);
+    approvals(&dir, &["request", "--job", "job.json"]).exits(0);
+    std::fs::remove_file(dir.path().join("audit-customers-1.key")).unwrap();
+    approvals(&dir, &["approve", "3"]).exits(3).complains("audit-customers-1.key");
 }
 
 #[test]
@@ -133,8 +163,13 @@ fn broken_glass_waits_for_review() {
     run(dir.path(), &["ask", "--job", "job.json"]).exits(0).prints("grant-break-glass").prints("critical");
     run(dir.path(), &["reviews", "list"]).exits(0).prints("glass-1").prints("grant-break-glass").prints("open");
     run(dir.path(), &["ledger", "status"]).exits(0).prints("1, of these 0 overdue");
-    run(dir.path(), &["reviews", "close", "1", "--by", "dpo"]).exits(0).prints("review 1 is closed by `dpo`");
-    run(dir.path(), &["reviews", "close", "1", "--by", "dpo"]).exits(3).complains("there is no open review 1");
+    let close = || run(dir.path(), &["reviews", "close", "1"]);
+    close().exits(3).complains("isn't among the approvers of `exportgate.toml`");
+    configure(&dir, &approver("lea", "data_owner", "'Role::approver'"));
+    close().exits(1).complains("`lea` can't close a review of what they took themselves");
+    configure(&dir, &approver("dpo", "data_owner", "'Role::approver'"));
+    close().exits(0).prints("review 1 is closed by `dpo`");
+    close().exits(3).complains("there is no open review 1");
     run(dir.path(), &["reviews", "list"]).exits(0).prints("nothing waits for review");
     let listed = run(dir.path(), &["reviews", "list", "--all", "--json"]).exits(0).json();
     assert_eq!((&listed[0]["agent"], &listed[0]["customers"]), (&"lea".into(), &3.into()));

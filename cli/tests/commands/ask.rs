@@ -3,7 +3,7 @@
 use super::*;
 
 /// A job of the pack of `exportgate init`: these customers, each with a ticket of the agent.
-fn job(id: &str, agent: &str, customers: &[&str]) -> String {
+pub fn job(id: &str, agent: &str, customers: &[&str]) -> String {
     let rows: Vec<serde_json::Value> = customers
         .iter()
         .map(|id| serde_json::json!({ "id": id, "legalHold": false, "ticket": format!("t-{id}") }))
@@ -51,7 +51,7 @@ pub fn ask(dir: &TempDir, id: &str, agent: &str, customers: &[&str]) -> Ran {
     run(dir.path(), &["ask", "--job", "job.json"])
 }
 
-fn permit(dir: &TempDir, id: &str, customers: &[&str]) -> String {
+pub fn permit(dir: &TempDir, id: &str, customers: &[&str]) -> String {
     write(dir, "job.json", job(id, "ana", customers));
     let json = run(dir.path(), &["ask", "--job", "job.json", "--json"]).exits(0).json();
     json.get("permit").and_then(serde_json::Value::as_str).unwrap().to_owned()

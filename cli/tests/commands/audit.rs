@@ -4,7 +4,7 @@ use super::ask::{ask, with_ledger};
 use super::*;
 
 /// A folder with a ledger, and a log named in its configuration. Returns the log's public key too.
-fn with_log() -> (TempDir, String) {
+pub fn with_log() -> (TempDir, String) {
     let dir = with_ledger();
     let section = run(dir.path(), &["audit", "keys", "log.example/desk"]).exits(0).stdout;
     let config = std::fs::read_to_string(dir.path().join("exportgate.toml")).unwrap();
@@ -14,7 +14,7 @@ fn with_log() -> (TempDir, String) {
 }
 
 /// Ana took `c-1` and `c-2`; bob was allowed `c-3`, and gave it back.
-fn used(dir: &TempDir) {
+pub fn used(dir: &TempDir) {
     ask(dir, "job-1", "ana", &["c-1", "c-2"]).exits(0);
     run(dir.path(), &["commit", "job-1"]).exits(0);
     ask(dir, "job-2", "bob", &["c-3"]).exits(0);
@@ -147,4 +147,93 @@ fn what_is_missing_or_wrong_is_said() {
     run(dir.path(), &["audit", "keys", "log.example/desk"]).exits(0).prints("stays as it is");
     write(&dir, "all.csv", "id\nc-1\n");
     run(dir.path(), &["exposure", "--customers", "all.csv"]).exits(3).complains("isn't the one of this log");
+}
+
+#[test]
+fn who_revokes_and_reinstates_is_on_record() {
+    let (dir, _) = with_log();
+    run(dir.path(), &["revoke", "ana", "--reason", "left today"]).exits(0);
+    run(dir.path(), &["revoke", "ana", "--reason", "twice"]).exits(0);
+    ask(&dir, "job-1", "ana", &["c-1"]).exits(1);
+    run(dir.path(), &["reinstate", "ana", "--reason", "another ana"]).exits(0);
+    run(dir.path(), &["audit", "show"])
+        .exits(0)
+        .prints("agent ana revoked by user ")
+        .prints(": left today")
+        .prints("agent ana lifted by user ")
+        .prints(": another ana");
+    let shown = run(dir.path(), &["audit", "show", "--agent", "ana", "--json"]).exits(0).stdout;
+    assert_eq!(shown.lines().count(), 3, "{shown}");
+    let events = run(dir.path(), &["audit", "export", "--ocsf"]).exits(0).stdout;
+    let access: Vec<serde_json::Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let access: Vec<&serde_json::Value> = access.iter().filter(|event| event["class_uid"] == 3005).collect();
+    assert_eq!((access.len(), &access[0]["activity_id"], &access[1]["activity_id"]), (2, &2.into(), &1.into()));
+    run(dir.path(), &["audit", "verify"]).exits(0).prints("2 revocation");
+    // Without its key nothing can be recorded, so nothing changes.
+    std::fs::remove_file(dir.path().join("audit-customers-1.key")).unwrap();
+    run(dir.path(), &["revoke", "ana"]).exits(3).complains("audit-customers-1.key");
+    run(dir.path(), &["revocations"]).exits(0).prints("nobody is revoked");
+}
+
+#[test]
+fn what_is_dropped_is_gone_and_the_rest_still_holds() {
+    let (dir, key) = with_log();
+    used(&dir);
+    run(dir.path(), &["audit", "checkpoint"]).exits(0);
+    let prune = |before: &str| run(dir.path(), &["audit", "prune", "--before", before]);
+    prune("2001-01-01").exits(0).prints("nothing in the log is that old");
+    prune("9001-01-01").exits(3).complains("lies ahead");
+    prune("soon").exits(3).complains("`--before soon` isn't a time");
+    // All that there was.
+    let now = exportgate::job_file::print_datetime(
+        i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap(),
+    );
+    prune(&now).exits(0).prints("dropped 7 entries: the log begins with entry 7");
+    prune(&now).exits(0).prints("nothing in the log is that old");
+    run(dir.path(), &["audit", "verify"]).exits(0).prints("the first 7").prints("1 pruning");
+    run(dir.path(), &["ledger", "verify"]).exits(0);
+    ask(&dir, "job-3", "ana", &["c-1"]).exits(0).prints("customers24h 2");
+    run(dir.path(), &["commit", "job-3"]).exits(0);
+    run(dir.path(), &["audit", "checkpoint"]).exits(0);
+    run(dir.path(), &["audit", "verify"]).exits(0).prints("not covered  none");
+    run(dir.path(), &["audit", "prove", "job-3", "-o", "job-3.tlog-proof"]).exits(0);
+    run(dir.path(), &["audit", "verify-receipt", "job-3.tlog-proof", "--key", &key]).exits(0).prints("job-3");
+    run(dir.path(), &["audit", "prove", "1"]).exits(3).complains("entry 1 was dropped");
+    write(&dir, "all.csv", "id\nc-1\nc-2\nc-3\n");
+    run(dir.path(), &["exposure", "--customers", "all.csv"]).exits(0).prints("1 of the customers listed");
+    run(dir.path(), &["audit", "export", "--ocsf"]).exits(0);
+    run(dir.path(), &["trace", "--customers", "all.csv"]).exits(0);
+}
+
+#[test]
+fn keys_are_handed_over_and_both_sides_hold() {
+    let (dir, _) = with_log();
+    used(&dir);
+    run(dir.path(), &["audit", "checkpoint"]).exits(0);
+    let said = run(dir.path(), &["audit", "rotate", "signing"]).exits(0).prints("audit-next.key").stdout;
+    let new = said.split('"').find(|text| text.starts_with("log.example/desk+")).unwrap().to_owned();
+    run(dir.path(), &["audit", "rotate", "signing"]).exits(5).complains("a key that is there is never overwritten");
+    // The old key may sign no more: whoever still has it makes nothing that holds.
+    run(dir.path(), &["audit", "checkpoint"]).exits(0);
+    run(dir.path(), &["audit", "verify"]).exits(4).prints("handed over");
+    let kept = std::fs::read_to_string(dir.path().join("audit.checkpoints")).unwrap();
+    let first = kept.split("\nlog.example/desk\n").next().unwrap().to_owned();
+    write(&dir, "audit.checkpoints", format!("{}\n", first.trim_end()));
+    edit(&dir, "exportgate.toml", "audit.key", "audit-next.key");
+    run(dir.path(), &["audit", "checkpoint"]).exits(0);
+    run(dir.path(), &["audit", "verify"]).exits(0).prints("2 hold").prints("1 rotation");
+    run(dir.path(), &["audit", "verify", "--key", &new]).exits(0);
+    // Customers of before and after the new key are found.
+    run(dir.path(), &["audit", "rotate", "customers"]).exits(0).prints("audit-customers-2.key");
+    edit(
+        &dir,
+        "exportgate.toml",
+        "[\"audit-customers-1.key\"]",
+        "[\"audit-customers-1.key\", \"audit-customers-2.key\"]",
+    );
+    ask(&dir, "job-3", "ana", &["c-9"]).exits(0);
+    run(dir.path(), &["audit", "show"]).exits(0).prints("epoch 2");
+    write(&dir, "all.csv", "id\nc-1\nc-9\n");
+    run(dir.path(), &["exposure", "--customers", "all.csv"]).exits(0).prints("2 of the customers listed");
+    run(dir.path(), &["audit", "verify"]).exits(0);
 }

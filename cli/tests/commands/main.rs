@@ -8,10 +8,18 @@ mod audit;
 mod bad_input;
 mod budgets;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod crash;
 mod evaluate;
 mod guests;
 mod packs;
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres;
 mod replay;
+#[cfg(all(unix, feature = "postgres"))]
+#[path = "../../../ledger/tests/support/server.rs"]
+#[expect(dead_code, clippy::expect_used, reason = "the tests of the ledger kill servers; these expect one to be there")]
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

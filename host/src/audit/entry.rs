@@ -94,11 +94,11 @@ pub(super) fn of_decision(
 }
 
 /// A text without control characters: the log takes none.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-fn uid(uid: &EntityUid) -> Uid {
+pub(super) fn uid(uid: &EntityUid) -> Uid {
     Uid { kind: one_line(&uid.entity_type), id: one_line(&uid.id) }
 }
 

@@ -19,6 +19,11 @@ impl LedgerRecords {
     pub fn new(ledger: Arc<dyn Ledger>) -> Self {
         Self { ledger }
     }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
 }
 
 impl Records for LedgerRecords {

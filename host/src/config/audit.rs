@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::GateConfigError;
 use super::store::{LedgerConfigError, read_private};
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, LogWriter};
 use crate::gate::Gate;
 
 /// Bytes of a key file that are read: a key is a line.
@@ -75,8 +75,20 @@ impl AuditConfig {
     ///
     /// As [`AuditConfig::customer_keys`]; also when there is no such key.
     pub fn log(&self, folder: &Path, gate: &Gate) -> Result<AuditLog, AuditConfigError> {
-        let key = self.customer_keys(folder)?.pop().ok_or(AuditConfigError::NoCustomerKey)?;
-        Ok(AuditLog::new(&self.origin, key, gate))
+        Ok(AuditLog::new(&self.origin, self.current_key(folder)?, gate))
+    }
+
+    /// The log, for what is recorded without a gate. Paths that aren't absolute begin at `folder`.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditConfig::log`].
+    pub fn writer(&self, folder: &Path) -> Result<LogWriter, AuditConfigError> {
+        Ok(LogWriter::new(&self.origin, self.current_key(folder)?))
+    }
+
+    fn current_key(&self, folder: &Path) -> Result<CustomerKey, AuditConfigError> {
+        self.customer_keys(folder)?.pop().ok_or(AuditConfigError::NoCustomerKey)
     }
 }
 

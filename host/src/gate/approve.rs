@@ -7,15 +7,18 @@ use std::sync::Arc;
 use exportgate_contract::limits::ID_BYTES_MAX;
 use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary::{ACTION, AGENT, JOB, JOB_REQUESTER};
-use exportgate_ledger::{LedgerError, NewAnswer, NewRequest, Request as Stored};
+use exportgate_ledger::{End, LedgerError, NewAnswer, NewRequest, On, Request as Stored, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::Gate;
+use super::review::ReviewText;
 use crate::approvals::{ApproverRole, JobDigest, stated};
 use crate::entities::{Entities, EntitiesError, Entity};
 use crate::error::EvaluateError;
 use crate::job::{Job, JobError};
+use crate::record::Change;
 use crate::request::{Request, RequestDecision};
+use crate::revocation;
 
 /// The action that asks whether somebody may approve a job.
 pub const APPROVE: &str = "approve";
@@ -44,6 +47,14 @@ impl Approver {
     /// Who it is.
     pub fn uid(&self) -> &EntityUid {
         &self.uid
+    }
+
+    fn check(&self) -> Result<(), ApproveError> {
+        if &*self.uid.entity_type != AGENT {
+            return Err(ApproveError::Type { found: self.uid.entity_type.clone() });
+        }
+        let bytes = self.uid.id.len();
+        if bytes == 0 || bytes > ID_BYTES_MAX { Err(ApproveError::Id { bytes }) } else { Ok(()) }
     }
 }
 
@@ -156,6 +167,18 @@ pub enum ApproveError {
         /// Its number.
         request: i64,
     },
+    /// Somebody closes a review of what they took themselves.
+    #[error("`{by}` can't close a review of what they took themselves")]
+    OwnReview {
+        /// Who.
+        by: Arc<str>,
+    },
+    /// The review in the ledger wasn't left by a gate.
+    #[error("review {review} can't be read: another program wrote it")]
+    ReviewText {
+        /// Its number.
+        review: i64,
+    },
     /// The ledger refuses it, or fails.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -201,19 +224,72 @@ impl Gate {
     pub fn answer_request(&self, request: i64, by: &Approver, approve: bool) -> Result<(), ApproveError> {
         let ledgered = self.ledgered.as_ref().ok_or(ApproveError::NoLedger)?;
         let stored = ledgered.ledger.request(request)?;
-        self.may_answer(&stored, by)?;
+        let text = self.may_answer(&stored, by)?;
         let answer = NewAnswer { by: &by.uid.id, capacity: by.role.name(), approve };
-        Ok(ledgered.ledger.answer_request(request, &answer, self.now_ms())?)
+        let content = JobDigest::from_bytes(stored.digest);
+        let change =
+            Change::Answered { job: &text.job, content: &content, by: &by.uid, role: by.role, approved: approve };
+        Ok(ledgered.ledger.transact(On::Subjects(&[]), self.now_ms(), &mut |transaction| {
+            transaction.answer_request(request, &answer)?;
+            ledgered.record_change(transaction, &change)?;
+            Ok(End::Commit)
+        })?)
     }
 
-    fn may_answer(&self, stored: &Stored, by: &Approver) -> Result<(), ApproveError> {
+    /// Closes an item for review, as somebody who has looked at it; says whether it was open. Nobody closes one that they left
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`ApproveError`]; then it stays as it was.
+    pub fn close_review(&self, review: i64, by: &Approver) -> Result<bool, ApproveError> {
+        let ledgered = self.ledgered.as_ref().ok_or(ApproveError::NoLedger)?;
+        by.check()?;
+        let (mut closed, mut refused) = (false, None);
+        ledgered.ledger.transact(On::Subjects(&[]), self.now_ms(), &mut |transaction| {
+            (closed, refused) = (false, None);
+            let Some(found) = transaction.review(review)? else { return Ok(End::Discard) };
+            match ReviewText::read(&found.text) {
+                None => refused = Some(ApproveError::ReviewText { review }),
+                Some(text) if *text.agent == *by.uid.id => {
+                    refused = Some(ApproveError::OwnReview { by: by.uid.id.clone() });
+                }
+                Some(_) => closed = transaction.close_review(review, &by.uid.id)?,
+            }
+            Ok(if closed { End::Commit } else { End::Discard })
+        })?;
+        refused.map_or(Ok(closed), Err)
+    }
+
+    /// Disables an agent: every later ask is denied, and permits already given no longer release. Says whether it is new. `by` is
+    /// who does it, as whoever authenticated them knows them. [`revoke`](crate::revoke) needs no gate.
+    ///
+    /// # Errors
+    ///
+    /// [`ApproveError`]; then nothing changed.
+    pub fn revoke(&self, agent: &str, by: &str, reason: &str) -> Result<bool, ApproveError> {
+        self.change(&Change::Revoked { agent, by, reason })
+    }
+
+    /// Enables an agent again; says whether it was revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`ApproveError`]; then nothing changed.
+    pub fn reinstate(&self, agent: &str, by: &str, reason: &str) -> Result<bool, ApproveError> {
+        self.change(&Change::Reinstated { agent, by, reason })
+    }
+
+    fn change(&self, change: &Change<'_>) -> Result<bool, ApproveError> {
+        let ledgered = self.ledgered.as_ref().ok_or(ApproveError::NoLedger)?;
+        let recorded = |transaction: &mut dyn Transaction| ledgered.record_change(transaction, change);
+        Ok(revocation::change_with(&*ledgered.ledger, change, self.now_ms(), &recorded)?)
+    }
+
+    /// What is asked for, when the approver may answer it.
+    fn may_answer(&self, stored: &Stored, by: &Approver) -> Result<RequestText, ApproveError> {
         let who = by.uid.id.clone();
-        if &*by.uid.entity_type != AGENT {
-            return Err(ApproveError::Type { found: by.uid.entity_type.clone() });
-        }
-        if who.is_empty() || who.len() > ID_BYTES_MAX {
-            return Err(ApproveError::Id { bytes: who.len() });
-        }
+        by.check()?;
         if *stored.requested_by == *who {
             return Err(ApproveError::Own { by: who });
         }
@@ -244,6 +320,6 @@ impl Gate {
                 return Err(ApproveError::Refused { by: who, job: text.job, policies: response.determining });
             }
         }
-        Ok(())
+        Ok(text)
     }
 }

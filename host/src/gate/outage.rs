@@ -4,7 +4,7 @@
 //! Such a job is evaluated with the windows of this outage alone: what the gate let leave without the store, counted in
 //! memory. No approval holds, since none can be looked up. In each module that answers `export`, a permit that determines
 //! the allowance must carry the annotation; an agent that the gate knows to be revoked gets nothing. The job is kept in
-//! memory until the store is back, and written there before anything else is asked.
+//! memory until the store is back, and written there before anything else is asked; a recorder records it then.
 //!
 //! Not promised: that the process lives so long. What was let out without the store by a process that ended is in no
 //! window. It is bounded by the limits of the policies (counted once more an outage and process), by
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use exportgate_contract::obligation::Fallback;
 use exportgate_contract::value::EntityUid;
 use exportgate_contract::vocabulary::Window;
-use exportgate_ledger::{self as ledger, End, LedgerError, On, Reservation, StoreError, Subject};
+use exportgate_ledger::{self as ledger, End, LedgerError, On, Reservation, StoreError, Subject, Transaction};
 
 use super::transaction::{Asked, Ledgered, content};
 use super::usage::subjects_of;
@@ -25,6 +25,7 @@ use super::{Gate, Inner};
 use crate::approvals::Approvals;
 use crate::decision::{Asked as Question, Decision};
 use crate::hex::hex;
+use crate::job::Job;
 use crate::permit::{Answer, Left, Permit, PermitError};
 use crate::windows::{MemoryWindows, Windows, WindowsError};
 
@@ -58,6 +59,8 @@ struct Waiting {
     customers: Vec<Arc<str>>,
     used: bool,
     answered: Option<Answered>,
+    /// What was asked and decided, for the recorder; none where there is none.
+    decided: Option<Box<(Job, Decision)>>,
 }
 
 /// What the tool said of it.
@@ -127,6 +130,7 @@ impl Outage {
             customers: ids,
             used: false,
             answered: None,
+            decided: asked.is_recorded().then(|| Box::new((job.clone(), decision.clone()))),
         });
         self.waits.store(true, Ordering::Release);
         Ok(Answer { decision, permit: Some(permit), without: Some(Fallback::StoreDown) })
@@ -227,7 +231,8 @@ impl Outage {
 
 impl Waiting {
     fn write(&self, job: &str, gate: &Gate, ledgered: &Ledgered) -> Result<(), LedgerError> {
-        if self.answered == Some(Answered::Cancelled) {
+        let cancelled = self.answered == Some(Answered::Cancelled);
+        if cancelled && self.decided.is_none() {
             return Ok(());
         }
         let customers = ledgered.ledger.customers(self.customers.iter().map(|id| &**id));
@@ -239,19 +244,43 @@ impl Waiting {
             expires_ms: self.permit.expires_ms,
         };
         ledgered.ledger.transact(On::Subjects(&self.subjects), gate.now_ms(), &mut |transaction| {
-            transaction.reserve(&reservation)?;
-            if self.used || self.answered.is_some() {
-                // A permit that was used must not be used again; one that expired or is revoked can't be anyway.
-                match transaction.use_permit(job) {
-                    Ok(()) | Err(LedgerError::Job(_)) => {}
-                    Err(error) => return Err(error),
+            if cancelled {
+                // Nothing left, and nothing is reserved; in the log the id must not be another job's.
+                if transaction.job(job)?.is_some() {
+                    return Err(ledger::JobError::Reused { job: job.to_owned() }.into());
                 }
+            } else {
+                transaction.reserve(&reservation)?;
+                self.answer(transaction, job)?;
             }
-            if self.answered == Some(Answered::Committed) {
-                transaction.commit(job, ledger::Left::All)?;
-            }
+            self.record(transaction, job, ledgered)?;
             Ok(End::Commit)
         })
+    }
+
+    /// Uses and commits the job, as far as the tool did.
+    fn answer(&self, transaction: &mut dyn Transaction, job: &str) -> Result<(), LedgerError> {
+        if self.used || self.answered.is_some() {
+            // A permit that was used must not be used again; one that expired or is revoked can't be anyway.
+            match transaction.use_permit(job) {
+                Ok(()) | Err(LedgerError::Job(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.answered == Some(Answered::Committed) {
+            transaction.commit(job, ledger::Left::All)?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, transaction: &mut dyn Transaction, job: &str, ledgered: &Ledgered) -> Result<(), LedgerError> {
+        let (Some(recorder), Some(decided)) = (&ledgered.recorder, &self.decided) else { return Ok(()) };
+        recorder.caught_up(transaction, job, &decided.0, &decided.1)?;
+        match self.answered {
+            Some(Answered::Committed) => recorder.committed(transaction, job, Left::All),
+            Some(Answered::Cancelled) => recorder.cancelled(transaction, job),
+            None => Ok(()),
+        }
     }
 }
 

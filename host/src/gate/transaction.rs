@@ -13,18 +13,18 @@ use exportgate_ledger::{
     self as ledger, End, JobState, Ledger, LedgerError, NewReview, On, Reservation, Reserved, StoreError, Subject,
     Transaction,
 };
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::evaluate::Evaluation;
 use super::outage::Outage;
+use super::review::ReviewText;
 use super::usage::subjects_of;
 use super::{Gate, Inner};
 use crate::approvals::{Approval, Approvals, ApproverRole, JobDigest};
 use crate::decision::{Cause, Decision};
 use crate::job::{Job, JobError};
 use crate::permit::{Answer, Left, Permit, PermitError};
-use crate::record::Recorder;
+use crate::record::{Change, Recorder};
 use crate::windows::{TransactionWindows, subject_of};
 
 /// What a gate that can ask has beside one that only evaluates.
@@ -35,6 +35,17 @@ pub(super) struct Ledgered {
     pub(super) outage: Arc<Outage>,
 }
 
+impl Ledgered {
+    /// Records what somebody changed, where there is a recorder.
+    pub(super) fn record_change(
+        &self,
+        transaction: &mut dyn Transaction,
+        change: &Change<'_>,
+    ) -> Result<(), LedgerError> {
+        self.recorder.as_ref().map_or(Ok(()), |recorder| recorder.changed(transaction, change))
+    }
+}
+
 impl Gate {
     /// Decides whether the job may leave, now, and reserves what may, in one transaction of the ledger. An allowance comes
     /// with a permit: use it ([`Gate::use_permit`]), release, and say what left ([`Gate::commit`]) or that nothing did
@@ -43,8 +54,8 @@ impl Gate {
     /// It always decides: what goes wrong is a denial with its [`Cause`], and then nothing is reserved. Views, reports and
     /// tool calls are asked like exports, and share the budget with them.
     ///
-    /// Asking again with the same id, before its permit was used, gives the permit again and counts nothing twice. A job
-    /// that was denied or challenged can be asked again under its id; one whose permit was used, that was committed or
+    /// Asking again with the same id, before its permit was used, gives the permit again and counts nothing twice; the approvals
+    /// that it used hold for it until then, and for no other job. A job that was denied or challenged can be asked again under its id; one whose permit was used, that was committed or
     /// cancelled, can't, and neither can another job under that id.
     pub fn ask(&self, job: &Job) -> Answer {
         let fail = |cause| Answer::without_permit(self.fail(job, cause));
@@ -199,6 +210,11 @@ impl<'a> Asked<'a> {
         Self { gate, ledgered, job, digest: JobDigest::of(job), subjects, agent, customers }
     }
 
+    /// Whether what is decided is recorded.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.ledgered.recorder.is_some()
+    }
+
     /// The answer, and whether anything was written.
     fn answer(&self, transaction: &mut dyn Transaction) -> Result<(Answer, End), LedgerError> {
         let now_ms = transaction.now_ms();
@@ -249,7 +265,7 @@ impl<'a> Asked<'a> {
             return Ok(Ok(given));
         }
         let mut approvals = Vec::new();
-        for request in transaction.approvals(self.digest.bytes())? {
+        for request in transaction.approvals(self.digest.bytes(), &self.job.id)? {
             for answer in request.answers.iter().filter(|answer| answer.approve) {
                 let Some(role) = ApproverRole::parse(&answer.capacity) else {
                     return Ok(Err(Cause::Approval { request: request.number }));
@@ -300,12 +316,7 @@ impl<'a> Asked<'a> {
 
     fn leave_review(&self, transaction: &mut dyn Transaction, decision: &Decision) -> Result<(), LedgerError> {
         let Some(seconds) = decision.obligations().review_seconds else { return Ok(()) };
-        let text = ReviewText {
-            agent: &self.job.agent.id,
-            customers: decision.customers_included(),
-            policies: decision.determining().map(|policy| policy.id()).collect(),
-        };
-        let text = serde_json::to_string(&text)
+        let text = serde_json::to_string(&ReviewText::of(self.job, decision))
             .map_err(|error| StoreError::Unavailable { message: format!("a review can't be written: {error}") })?;
         let lasts_ms = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         let due_ms = decision.now_ms().saturating_add(lasts_ms);
@@ -319,14 +330,6 @@ impl<'a> Asked<'a> {
 struct Given {
     approvals: Approvals,
     requests: Vec<i64>,
-}
-
-/// What a review item shows: who took how many, and which policies permitted it.
-#[derive(Serialize)]
-struct ReviewText<'a> {
-    agent: &'a str,
-    customers: usize,
-    policies: Vec<&'a str>,
 }
 
 /// The digest of a job's content and of the customers that may leave.

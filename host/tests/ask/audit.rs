@@ -8,12 +8,16 @@ use exportgate::audit_log::{
     CustomerKey, Entry, Event, ExposureQuery, KeyRole, Prefix, PrivateKey, Records, exposure, next_checkpoint, verify,
 };
 use exportgate::ledger::{self, Ledger, SqliteLedger, SqliteOptions};
-use exportgate::{AuditLog, Cause, Engine, EngineConfig, Gate, GateConfig, LedgerRecords, Left, Module, Verdict};
+use exportgate::{
+    AuditLog, Cause, Engine, EngineConfig, Gate, GateConfig, LedgerRecords, Left, LogWriter, Module, Verdict,
+    reinstate, revoke,
+};
 use tempfile::TempDir;
 
 use crate::failing::{Failing, Step};
 use crate::guest::{Guest, Test, forbid};
 use crate::job::{job, job_of, opened};
+use crate::{fallback, store_failed};
 
 const ORIGIN: &str = "log.example/desk";
 
@@ -56,6 +60,18 @@ impl Desk {
             })
             .unwrap();
         entries
+    }
+
+    /// Whether the log holds, against a checkpoint of all of it.
+    fn check(&self) {
+        let signing = PrivateKey::from_seed(ORIGIN, KeyRole::Log, &[1; 32]).unwrap();
+        let (checkpoint, _) = next_checkpoint(&self.records(), ORIGIN, &Prefix::none(ORIGIN), None).unwrap();
+        let checkpoints = [checkpoint.sign(&signing).unwrap().to_string()];
+        let keys = [signing.public().clone()];
+        let against = Against { origin: ORIGIN, keys: &keys, checkpoints: &checkpoints, prefix: Prefix::none(ORIGIN) };
+        let report = verify(&self.records(), &against).unwrap();
+        assert!(report.holds(), "{:#?}", report.findings);
+        assert_eq!((report.size, report.uncovered()), (self.entries().len() as u64, 0));
     }
 
     fn names(&self) -> Vec<&'static str> {
@@ -118,14 +134,8 @@ fn denials_commits_and_cancels_are_recorded_and_the_log_holds() {
     let found = exposure(&desk.records(), &Prefix::none(ORIGIN), &ExposureQuery::default()).unwrap();
     let exposed: Vec<&str> = ["a", "b", "c", "d"].into_iter().filter(|id| found.of(&[key()], id).is_some()).collect();
     assert_eq!(exposed, ["a"]);
-    let signing = PrivateKey::from_seed(ORIGIN, KeyRole::Log, &[1; 32]).unwrap();
-    let (checkpoint, _) = next_checkpoint(&desk.records(), ORIGIN, &Prefix::none(ORIGIN), None).unwrap();
-    let checkpoints = [checkpoint.sign(&signing).unwrap().to_string()];
-    let keys = [signing.public().clone()];
-    let against = Against { origin: ORIGIN, keys: &keys, checkpoints: &checkpoints, prefix: Prefix::none(ORIGIN) };
-    let report = verify(&desk.records(), &against).unwrap();
-    assert!(report.holds(), "{:#?}", report.findings);
-    assert_eq!((report.size, report.uncovered()), (9, 0));
+    desk.check();
+    assert_eq!(desk.entries().len(), 9);
 }
 
 #[test]
@@ -171,4 +181,71 @@ fn a_job_of_many_customers_takes_many_entries_in_one_transaction() {
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     assert!(desk.gate.ask(&job(&ids)).decision.is_allow());
     assert_eq!(desk.names(), ["customer-key", "decision", "rows", "rows", "rows"]);
+}
+
+#[test]
+fn what_left_while_the_store_was_down_is_recorded_when_it_is_back() {
+    let desk = Desk::new(&fallback());
+    desk.failing.fail_at(Some(Step::Begin));
+    let one = |id: &str, customer: &str| desk.gate.ask(&job_of(id, "ana", &[customer], &["card"]));
+    let permit = one("job-1", "a").permit.unwrap();
+    desk.gate.use_permit(&permit).unwrap();
+    desk.gate.commit("job-1", Left::All).unwrap();
+    assert!(one("job-2", "b").decision.is_allow());
+    desk.gate.cancel("job-2").unwrap();
+    // The store is back but can't record: nothing is asked before what left is on record, and nothing is lost.
+    desk.failing.fail_at(Some(Step::Record));
+    assert!(store_failed(&one("job-3", "c")));
+    assert_eq!(desk.entries().len(), 0);
+    desk.failing.fail_at(None);
+    assert!(one("job-4", "c").decision.is_allow());
+    let names = ["customer-key", "decision", "rows", "commit", "decision", "rows", "cancel", "decision", "rows"];
+    assert_eq!(desk.names(), names);
+    let entries = desk.entries();
+    let without: Vec<_> = [1, 4, 7].map(|index: usize| decision(&entries[index]).unwrap().context("without")).to_vec();
+    assert_eq!(without, [Some("store-down"), Some("store-down"), None]);
+    let found = exposure(&desk.records(), &Prefix::none(ORIGIN), &ExposureQuery::default()).unwrap();
+    let exposed: Vec<&str> = ["a", "b", "c"].into_iter().filter(|id| found.of(&[key()], id).is_some()).collect();
+    assert_eq!(exposed, ["a", "c"]);
+    desk.check();
+}
+
+#[test]
+fn an_id_that_stood_for_another_job_takes_nothing_from_its_record() {
+    let desk = Desk::new(&fallback());
+    assert!(desk.gate.ask(&job_of("job-1", "ana", &["a"], &["card"])).decision.is_allow());
+    desk.failing.fail_at(Some(Step::Begin));
+    assert!(desk.gate.ask(&job_of("job-1", "ana", &["b"], &["card"])).decision.is_allow());
+    desk.gate.cancel("job-1").unwrap();
+    desk.failing.fail_at(None);
+    desk.gate.ask(&job_of("job-2", "bob", &["c"], &["card"]));
+    let found = exposure(&desk.records(), &Prefix::none(ORIGIN), &ExposureQuery::default()).unwrap();
+    let exposed: Vec<&str> = ["a", "b", "c"].into_iter().filter(|id| found.of(&[key()], id).is_some()).collect();
+    assert_eq!(exposed, ["a", "c"], "what was cancelled without the store is the later job's");
+    desk.check();
+}
+
+#[test]
+fn revocations_are_recorded_once_with_who_and_why_or_dont_happen() {
+    let desk = Desk::new(&guest());
+    let log = LogWriter::new(ORIGIN, key());
+    desk.failing.fail_at(Some(Step::Record));
+    assert!(revoke(&*desk.ledger, Some(&log), "ana", "sam", "left", 0).is_err());
+    assert!(desk.gate.revoke("ana", "sam", "left").is_err());
+    assert!(desk.ledger.revocations().unwrap().is_empty(), "what can't be recorded doesn't happen");
+    desk.failing.fail_at(None);
+    assert!(revoke(&*desk.ledger, Some(&log), "ana", "sam", "left\ntoday", 0).unwrap());
+    assert!(!desk.gate.revoke("ana", "sam", "again").unwrap());
+    assert!(matches!(desk.gate.ask(&job(&["a"])).decision.cause(), Some(Cause::Revoked { .. })));
+    assert!(desk.gate.reinstate("ana", "dora", "").unwrap());
+    assert!(!reinstate(&*desk.ledger, Some(&log), "ana", "dora", "", 0).unwrap());
+    assert!(desk.gate.ask(&job(&["a"])).decision.is_allow());
+    assert_eq!(desk.names(), ["customer-key", "revocation", "decision", "revocation", "decision", "rows"]);
+    let revocation = |index: usize| match &desk.entries()[index].event {
+        Event::Revocation(found) => (found.kind.clone(), found.id.clone(), found.by.clone(), found.lifted),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(revocation(1), ("agent".into(), "ana".into(), "sam".into(), false));
+    assert_eq!(revocation(3), ("agent".into(), "ana".into(), "dora".into(), true));
+    desk.check();
 }

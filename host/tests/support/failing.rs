@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use exportgate::ledger::{
-    CustomerKey, Customers, Job, Ledger, LedgerError, Left, NewAnswer, NewRequest, NewReview, On, Request, Reservation,
-    Reserved, Review, Revocation, Step as Run, StoreError, Subject, Transaction, Unseen, Verified, Window, WindowRead,
+    CustomerKey, Customers, DroppedRecords, Job, Ledger, LedgerError, Left, NewAnswer, NewRequest, NewReview, On,
+    Request, Reservation, Reserved, Review, Revocation, Step as Run, StoreError, Subject, Transaction, Unseen,
+    Verified, Window, WindowRead,
 };
 
 /// The steps of an ask, in their order.
@@ -113,20 +114,11 @@ impl Ledger for Around {
     ) -> Result<Vec<u64>, LedgerError> {
         self.ledger.count_after(reads, customers, clock_ms)
     }
-    fn revoke(&self, agent: &str, reason: &str, clock_ms: i64) -> Result<(), LedgerError> {
-        self.ledger.revoke(agent, reason, clock_ms)
-    }
-    fn reinstate(&self, agent: &str) -> Result<bool, LedgerError> {
-        self.ledger.reinstate(agent)
-    }
     fn revocations(&self) -> Result<Vec<Revocation>, LedgerError> {
         self.ledger.revocations()
     }
     fn request_approval(&self, request: &NewRequest<'_>, clock_ms: i64) -> Result<i64, LedgerError> {
         self.ledger.request_approval(request, clock_ms)
-    }
-    fn answer_request(&self, request: i64, answer: &NewAnswer<'_>, clock_ms: i64) -> Result<(), LedgerError> {
-        self.ledger.answer_request(request, answer, clock_ms)
     }
     fn requests(&self) -> Result<Vec<Request>, LedgerError> {
         self.ledger.requests()
@@ -140,14 +132,14 @@ impl Ledger for Around {
     fn reviews(&self) -> Result<Vec<Review>, LedgerError> {
         self.ledger.reviews()
     }
-    fn close_review(&self, review: i64, by: &str, clock_ms: i64) -> Result<bool, LedgerError> {
-        self.ledger.close_review(review, by, clock_ms)
-    }
     fn records(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
         self.ledger.records(from, max)
     }
     fn records_end(&self) -> Result<u64, LedgerError> {
         self.ledger.records_end()
+    }
+    fn dropped_records(&self) -> Result<Option<DroppedRecords>, LedgerError> {
+        self.ledger.dropped_records()
     }
     fn merge(&self, alias: &str, canonical: &str, clock_ms: i64) -> Result<(), LedgerError> {
         self.ledger.merge(alias, canonical, clock_ms)
@@ -200,17 +192,35 @@ impl Transaction for Inside<'_> {
     fn record_denial(&mut self, agent: &Subject) -> Result<(), LedgerError> {
         self.transaction.record_denial(agent)
     }
-    fn approvals(&mut self, digest: &[u8; 32]) -> Result<Vec<Request>, LedgerError> {
+    fn approvals(&mut self, digest: &[u8; 32], job: &str) -> Result<Vec<Request>, LedgerError> {
         self.failing.pass(Step::Approvals)?;
-        self.transaction.approvals(digest)
+        self.transaction.approvals(digest, job)
     }
     fn consume_approvals(&mut self, request: i64, digest: &[u8; 32], job: &str) -> Result<(), LedgerError> {
         self.transaction.consume_approvals(request, digest, job)
+    }
+    fn answer_request(&mut self, request: i64, answer: &NewAnswer<'_>) -> Result<(), LedgerError> {
+        self.transaction.answer_request(request, answer)
+    }
+    fn revoke(&mut self, agent: &str, reason: &str) -> Result<bool, LedgerError> {
+        self.transaction.revoke(agent, reason)
+    }
+    fn reinstate(&mut self, agent: &str) -> Result<bool, LedgerError> {
+        self.transaction.reinstate(agent)
+    }
+    fn review(&mut self, review: i64) -> Result<Option<Review>, LedgerError> {
+        self.transaction.review(review)
+    }
+    fn close_review(&mut self, review: i64, by: &str) -> Result<bool, LedgerError> {
+        self.transaction.close_review(review, by)
     }
     fn add_review(&mut self, review: &NewReview<'_>) -> Result<i64, LedgerError> {
         let number = self.transaction.add_review(review)?;
         self.failing.pass(Step::Review)?;
         Ok(number)
+    }
+    fn drop_records(&mut self, before: u64, kept: &[u8]) -> Result<u64, LedgerError> {
+        self.transaction.drop_records(before, kept)
     }
     fn next_record(&mut self) -> Result<u64, LedgerError> {
         self.transaction.next_record()

@@ -10,7 +10,9 @@ use super::connection::{Connection, failure};
 use crate::customer::{CustomerHash, Customers};
 use crate::declare::Declared;
 use crate::error::StoreError;
-use crate::ledger::{Answer, NewAnswer, NewRequest, NewReview, On, Request, RequestState, Review, Revocation};
+use crate::ledger::{
+    Answer, DroppedRecords, NewAnswer, NewRequest, NewReview, On, Request, RequestState, Review, Revocation,
+};
 use crate::rows::{
     GrantRow, JobRow, Past, RequestsOf, Rows, Scope, SeriesId, StoreState, Swept, View, corrupt, limit, signed,
     state_number, state_of,
@@ -55,6 +57,12 @@ macro_rules! job_columns {
 macro_rules! request_columns {
     ($rest:literal) => {
         concat!("SELECT number, digest, requested_by, requested_ms, expires_ms, body, denied, job FROM request ", $rest)
+    };
+}
+
+macro_rules! review_columns {
+    ($rest:literal) => {
+        concat!("SELECT number, job, left_ms, due_ms, body, closed_by, closed_ms FROM review ", $rest)
     };
 }
 
@@ -291,6 +299,11 @@ impl Rows for PostgresRows<'_> {
         Ok(found)
     }
 
+    fn find_series(&mut self, _subjects: &[Subject]) -> Result<(), StoreError> {
+        // They were read with their locks.
+        Ok(())
+    }
+
     fn make_series(&mut self, subject: &Subject, counted: Counted) -> Result<SeriesId, StoreError> {
         let sql = "INSERT INTO series (id, kind, counted, latest_ms) VALUES ($1, $2, $3, $4) RETURNING number";
         let made: Option<i64> = self.one(sql, &[&subject.id, &subject.kind.name(), &counted.name(), &i64::MIN])?;
@@ -327,23 +340,33 @@ impl Rows for PostgresRows<'_> {
 
     fn sliding_views(
         &mut self,
-        series: SeriesId,
+        series: &[SeriesId],
         now_ms: i64,
         dropped_to_ms: i64,
     ) -> Result<Vec<(View, i64)>, StoreError> {
         let mut views = Vec::new();
-        for view in self.views(series)? {
-            let start_ms = view.slid_to(now_ms, dropped_to_ms);
-            let left = if start_ms > view.start_ms { self.moments(series, view.start_ms, start_ms)? } else { 0 };
-            views.push((view, left));
+        for series in series {
+            for view in self.views(*series)? {
+                let start_ms = view.slid_to(now_ms, dropped_to_ms);
+                let left = if start_ms > view.start_ms { self.moments(*series, view.start_ms, start_ms)? } else { 0 };
+                views.push((view, left));
+            }
         }
         Ok(views)
     }
 
-    fn put_view(&mut self, view: &View) -> Result<(), StoreError> {
-        self.views_to_put.retain(|held| (held.series, held.length_ms) != (view.series, view.length_ms));
-        self.views_to_put.push(*view);
+    fn put_views(&mut self, views: &[View]) -> Result<(), StoreError> {
+        for view in views {
+            self.views_to_put.retain(|held| (held.series, held.length_ms) != (view.series, view.length_ms));
+            self.views_to_put.push(*view);
+        }
         Ok(())
+    }
+
+    fn first_moment(&mut self, series: SeriesId) -> Result<Option<i64>, StoreError> {
+        let first: Option<Option<i64>> =
+            self.one("SELECT min(at_ms) FROM moment WHERE series = $1", &[&i64::from(series)])?;
+        Ok(first.flatten())
     }
 
     fn moments(&mut self, series: SeriesId, after_ms: i64, to_ms: i64) -> Result<i64, StoreError> {
@@ -472,10 +495,11 @@ impl Rows for PostgresRows<'_> {
         bytes.as_deref().and_then(Customers::from_bytes).ok_or_else(|| corrupt("the customers of a job can't be read"))
     }
 
-    fn insert_job(&mut self, job: &JobRow, customers: &Customers) -> Result<i64, StoreError> {
+    fn insert_job(&mut self, job: &JobRow, customers: &Customers) -> Result<Option<i64>, StoreError> {
         let sql = "INSERT INTO job (id, digest, agent, at_ms, expires_ms, used_ms, state, scope, reserved, count,
-            left_digest, customers) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING number";
-        let number: Option<i64> = self.one(
+            left_digest, customers) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            ON CONFLICT (id) DO NOTHING RETURNING number";
+        self.one(
             sql,
             &[
                 &job.id,
@@ -491,8 +515,7 @@ impl Rows for PostgresRows<'_> {
                 &job.left.as_ref().map(<[u8; 32]>::as_slice),
                 &customers.to_bytes(),
             ],
-        )?;
-        number.ok_or_else(|| corrupt("a job wasn't stored"))
+        )
     }
 
     fn update_job(&mut self, job: &JobRow, customers: Option<&Customers>) -> Result<(), StoreError> {
@@ -525,9 +548,9 @@ impl Rows for PostgresRows<'_> {
         self.one("SELECT since_ms FROM revoked WHERE agent = $1", &[&agent])
     }
 
-    fn revoke(&mut self, agent: &str, reason: &str, now_ms: i64) -> Result<(), StoreError> {
+    fn revoke(&mut self, agent: &str, reason: &str, now_ms: i64) -> Result<bool, StoreError> {
         let sql = "INSERT INTO revoked (agent, since_ms, reason) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        self.connection.execute(sql, &[&agent, &now_ms, &reason]).map(|_| ())
+        Ok(self.connection.execute(sql, &[&agent, &now_ms, &reason])? > 0)
     }
 
     fn reinstate(&mut self, agent: &str) -> Result<bool, StoreError> {
@@ -610,23 +633,14 @@ impl Rows for PostgresRows<'_> {
         Ok(self.connection.execute(sql, &[&review, &by, &now_ms])? > 0)
     }
 
+    fn review(&mut self, number: i64) -> Result<Option<Review>, StoreError> {
+        let sql = review_columns!("WHERE number = $1");
+        self.connection.query(sql, &[&number])?.first().map(read_review).transpose()
+    }
+
     fn reviews(&mut self, max: usize) -> Result<Vec<Review>, StoreError> {
-        let sql = "SELECT number, job, left_ms, due_ms, body, closed_by, closed_ms FROM review
-            ORDER BY number DESC LIMIT $1";
-        let rows = self.connection.query(sql, &[&limit(max)])?;
-        rows.iter()
-            .map(|row| {
-                let closed: Option<String> = column(row, 5)?;
-                Ok(Review {
-                    number: column(row, 0)?,
-                    job: column(row, 1)?,
-                    left_ms: column(row, 2)?,
-                    due_ms: column(row, 3)?,
-                    text: column(row, 4)?,
-                    closed: closed.map(|by| Ok::<_, StoreError>((by, column(row, 6)?))).transpose()?,
-                })
-            })
-            .collect()
+        let sql = review_columns!("ORDER BY number DESC LIMIT $1");
+        self.connection.query(sql, &[&limit(max)])?.iter().map(read_review).collect()
     }
 
     fn next_record(&mut self) -> Result<u64, StoreError> {
@@ -647,6 +661,21 @@ impl Rows for PostgresRows<'_> {
         let sql = "SELECT number, bytes FROM record WHERE number >= $1 ORDER BY number LIMIT $2";
         let rows = self.connection.query(sql, &[&from, &limit(max)])?;
         rows.iter().map(|row| Ok((column::<i64>(row, 0)?.unsigned_abs(), column(row, 1)?))).collect()
+    }
+
+    fn drop_records(&mut self, before: u64, kept: &[u8]) -> Result<u64, StoreError> {
+        let before = signed(before)?;
+        let sql = "INSERT INTO dropped (one, before, kept) VALUES (1, $1, $2)
+            ON CONFLICT (one) DO UPDATE SET before = excluded.before, kept = excluded.kept";
+        self.connection.execute(sql, &[&before, &kept])?;
+        self.connection.execute("DELETE FROM record WHERE number < $1", &[&before])
+    }
+
+    fn dropped_records(&mut self) -> Result<Option<DroppedRecords>, StoreError> {
+        let rows = self.connection.query("SELECT before, kept FROM dropped", &[])?;
+        let read =
+            |row: &Row| Ok(DroppedRecords { before: column::<i64>(row, 0)?.unsigned_abs(), kept: column(row, 1)? });
+        rows.first().map(read).transpose()
     }
 
     fn count_records(&mut self) -> Result<(u64, u64), StoreError> {
@@ -702,6 +731,18 @@ fn read_job(row: &Row) -> Result<JobRow, StoreError> {
         reserved: unsigned(column(row, 9)?)?,
         count: unsigned(column(row, 10)?)?,
         left: left.map(fixed).transpose()?,
+    })
+}
+
+fn read_review(row: &Row) -> Result<Review, StoreError> {
+    let closed: Option<String> = column(row, 5)?;
+    Ok(Review {
+        number: column(row, 0)?,
+        job: column(row, 1)?,
+        left_ms: column(row, 2)?,
+        due_ms: column(row, 3)?,
+        text: column(row, 4)?,
+        closed: closed.map(|by| Ok::<_, StoreError>((by, column(row, 6)?))).transpose()?,
     })
 }
 

@@ -117,6 +117,12 @@ CREATE TABLE record (
     number INTEGER PRIMARY KEY,
     bytes BLOB NOT NULL
 ) STRICT;
+-- What stands in place of the first records, once they were dropped.
+CREATE TABLE dropped (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    before INTEGER NOT NULL,
+    kept BLOB NOT NULL
+) STRICT;
 ";
 
 /// Makes the tables in an empty file, or checks that they are there; then that the customers were hashed under this key.
@@ -128,8 +134,7 @@ pub(super) fn prepare(
 ) -> Result<(), StoreError> {
     if identify(connection, place)? == Found::Nothing {
         if !create {
-            let found = "an empty database".to_owned();
-            return Err(StoreError::Foreign { place: place.escape_debug().to_string(), found });
+            return Err(StoreError::Missing { place: place.escape_debug().to_string() });
         }
         // Another process may be doing the same: look again once no other can.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;

@@ -18,16 +18,21 @@ impl Tx<'_> {
         customers: &Customers,
     ) -> Result<Vec<u64>, LedgerError> {
         let customers = self.canonical(customers)?;
-        let mut counts = Vec::with_capacity(reads.len());
+        let mut found = Vec::with_capacity(reads.len());
         for read in reads {
             if !self.is_declared(&read.window())? {
                 return Err(WindowError::Undeclared { window: read.window() }.into());
             }
+            found.push(self.open_series(read.subject, read.counted)?);
+        }
+        self.slide_views(&found.iter().flatten().copied().collect::<Vec<_>>())?;
+        let mut counts = Vec::with_capacity(reads.len());
+        for (read, series) in reads.iter().zip(found) {
             let asked = match read.counted {
                 Counted::Customers => customers.len() as u64,
                 Counted::Denials => 0,
             };
-            let Some(series) = self.open_series(read.subject, read.counted)? else {
+            let Some(series) = series else {
                 counts.push(asked);
                 continue;
             };
@@ -72,7 +77,7 @@ impl Tx<'_> {
 
     /// The view of one window, moved to now; it is made when there is none.
     fn slide_view(&mut self, series: SeriesId, length_ms: i64) -> Result<View, LedgerError> {
-        self.slide_views(series)?;
+        self.slide_views(&[series])?;
         let start_ms = self.now_ms.saturating_sub(length_ms).max(self.state.dropped_to_ms);
         let views = self.views.entry(series).or_default();
         if let Some(open) = views.iter().find(|open| open.view.length_ms == length_ms) {
@@ -84,20 +89,23 @@ impl Tx<'_> {
         Ok(view)
     }
 
-    /// Moves all views of the series to now.
-    pub(super) fn slide_views(&mut self, series: SeriesId) -> Result<(), LedgerError> {
-        if self.views.contains_key(&series) {
+    /// Moves all views of these series to now.
+    pub(super) fn slide_views(&mut self, series: &[SeriesId]) -> Result<(), LedgerError> {
+        let mut new: Vec<SeriesId> = series.iter().filter(|id| !self.views.contains_key(*id)).copied().collect();
+        new.sort_unstable();
+        new.dedup();
+        if new.is_empty() {
             return Ok(());
         }
         let (now_ms, dropped_to_ms) = (self.now_ms, self.state.dropped_to_ms);
-        let views = self.rows.sliding_views(series, now_ms, dropped_to_ms)?;
-        let slide = |(mut view, left): (View, i64)| {
+        let slid = self.rows.sliding_views(&new, now_ms, dropped_to_ms)?;
+        self.views.extend(new.into_iter().map(|id| (id, Vec::new())));
+        for (mut view, left) in slid {
             view.start_ms = view.slid_to(now_ms, dropped_to_ms);
             view.count = view.count.saturating_sub(left);
             // A start alone isn't worth a write: no moment lies between.
-            OpenView { view, changed: left != 0 }
-        };
-        self.views.insert(series, views.into_iter().map(slide).collect());
+            self.views.entry(view.series).or_default().push(OpenView { view, changed: left != 0 });
+        }
         Ok(())
     }
 
@@ -110,7 +118,19 @@ impl Tx<'_> {
         to_ms: Option<i64>,
         changes: &mut Changes,
     ) {
-        if from_ms == to_ms {
+        self.move_last_grants(series, from_ms, to_ms, 1, changes);
+    }
+
+    /// As [`Self::move_last_grant`], for so many customers alike.
+    pub(super) fn move_last_grants(
+        &mut self,
+        series: SeriesId,
+        from_ms: Option<i64>,
+        to_ms: Option<i64>,
+        customers: i64,
+        changes: &mut Changes,
+    ) {
+        if from_ms == to_ms || customers == 0 {
             return;
         }
         let dropped_to_ms = self.state.dropped_to_ms;
@@ -120,13 +140,13 @@ impl Tx<'_> {
                 *changes.entry((series, at_ms)).or_default() += by;
             }
         };
-        change(from_ms, -1);
-        change(to_ms, 1);
+        change(from_ms, -customers);
+        change(to_ms, customers);
         for open in self.views.get_mut(&series).into_iter().flatten() {
             let is_within = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| at_ms > open.view.start_ms);
             let by = i64::from(is_within(to_ms)) - i64::from(is_within(from_ms));
             if by != 0 {
-                open.view.count = open.view.count.saturating_add(by);
+                open.view.count = open.view.count.saturating_add(by.saturating_mul(customers));
                 open.changed = true;
             }
         }
@@ -143,7 +163,7 @@ impl Tx<'_> {
             Some(series) => series,
             None => self.rows.make_series(agent, Counted::Denials)?,
         };
-        self.slide_views(series)?;
+        self.slide_views(&[series])?;
         let mut changes = Changes::new();
         self.move_last_grant(series, None, Some(self.now_ms), &mut changes);
         self.written = self.written.saturating_add(1);

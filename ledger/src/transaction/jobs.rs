@@ -1,28 +1,17 @@
 //! The life of a job: reserved, its permit used, then committed or cancelled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::counts::Changes;
 use super::{Open, Tx};
 use crate::customer::{CustomerHash, Customers};
 use crate::error::{JobError, LedgerError};
 use crate::ledger::{JobState, Left, Reservation, Reserved};
-use crate::rows::{Grant, JobRow, Past, Scope, SeriesId};
+use crate::rows::{Grant, JobRow, Past, Scope, SeriesId, signed};
 use crate::window::Counted;
 
 impl Tx<'_> {
     pub(super) fn reserve_job(&mut self, job: &Reservation<'_>) -> Result<Reserved, LedgerError> {
-        if let Some(found) = self.rows.job(job.job)? {
-            let id = || job.job.to_owned();
-            if found.digest != *job.digest || found.agent != job.agent {
-                return Err(JobError::Reused { job: id() }.into());
-            }
-            return match found.state {
-                JobState::Reserved => Ok(Reserved::Before),
-                JobState::Committed => Err(JobError::Committed { job: id(), committed: found.count }.into()),
-                JobState::Cancelled => Err(JobError::Cancelled { job: id() }.into()),
-            };
-        }
         let scope = self.scope()?;
         let customers = self.canonical(job.customers)?;
         let at_ms = self.now_ms;
@@ -40,8 +29,8 @@ impl Tx<'_> {
             count: customers.len() as u64,
             left: None,
         };
+        let Some(number) = self.rows.insert_job(&row, &customers)? else { return self.reserved_before(job) };
         self.written = customers.len().saturating_add(1);
-        let number = self.rows.insert_job(&row, &customers)?;
         let past = self.take_past(&customers)?;
         self.grant(&row.scope, at_ms, &customers, &past)?;
         let dead = self.dead(&row.scope, &customers, &past)?;
@@ -50,6 +39,20 @@ impl Tx<'_> {
         }
         self.rows.put_grants(number, at_ms, &row.scope.to_bytes(), &customers)?;
         Ok(Reserved::Now)
+    }
+
+    /// What a job that the ledger knows comes to when it is reserved again.
+    fn reserved_before(&mut self, job: &Reservation<'_>) -> Result<Reserved, LedgerError> {
+        let id = || job.job.to_owned();
+        let found = self.rows.job(job.job)?.ok_or_else(|| JobError::Unknown { job: id() })?;
+        if found.digest != *job.digest || found.agent != job.agent {
+            return Err(JobError::Reused { job: id() }.into());
+        }
+        match found.state {
+            JobState::Reserved => Ok(Reserved::Before),
+            JobState::Committed => Err(JobError::Committed { job: id(), committed: found.count }.into()),
+            JobState::Cancelled => Err(JobError::Cancelled { job: id() }.into()),
+        }
     }
 
     /// The series of the subjects that the transaction was opened for, made where there was none.
@@ -82,15 +85,17 @@ impl Tx<'_> {
     /// Moves the last grants of the customers to `at_ms`, for all series of the scope.
     fn grant(&mut self, scope: &Scope, at_ms: i64, customers: &Customers, past: &Past) -> Result<(), LedgerError> {
         let mut changes = Changes::new();
+        self.slide_views(&scope.0)?;
+        let asked = signed(customers.len() as u64)?;
         for series in &scope.0 {
-            self.slide_views(*series)?;
-            let mut known = 0;
+            let mut known: BTreeMap<i64, i64> = BTreeMap::new();
             for last_ms in past.last_grants(*series) {
-                known += 1;
-                self.move_last_grant(*series, Some(last_ms), Some(at_ms), &mut changes);
+                *known.entry(last_ms).or_default() += 1;
             }
-            for _ in known..customers.len() {
-                self.move_last_grant(*series, None, Some(at_ms), &mut changes);
+            let new = asked.saturating_sub(known.values().sum());
+            self.move_last_grants(*series, None, Some(at_ms), new, &mut changes);
+            for (last_ms, customers) in known {
+                self.move_last_grants(*series, Some(last_ms), Some(at_ms), customers, &mut changes);
             }
         }
         self.write_changes(&changes)
@@ -199,9 +204,7 @@ impl Tx<'_> {
         let past = self.take_past(customers)?;
         let mut gone = Vec::with_capacity(customers.len());
         let mut changes = Changes::new();
-        for series in &job.scope.0 {
-            self.slide_views(*series)?;
-        }
+        self.slide_views(&job.scope.0)?;
         for (customer, grants) in past.by_customer() {
             // A grant that a later one made pointless was dropped, and counts nowhere.
             if !grants.iter().any(|grant| grant.job == job.number) {

@@ -20,7 +20,7 @@ impl Tx<'_> {
         let other = self.rows.past(&Customers::new(vec![canonical]))?;
         let mut changes = Changes::new();
         for series in series_of(&past) {
-            self.slide_views(series)?;
+            self.slide_views(&[series])?;
             // The earlier of the two last grants is no longer a last grant.
             if let (Some(last_ms), Some(other_ms)) = (past.last_grants(series).next(), other.last_grants(series).next())
             {

@@ -3,7 +3,7 @@
 use super::Tx;
 use crate::customer::CustomerHash;
 use crate::error::LedgerError;
-use crate::rows::{SeriesId, Swept};
+use crate::rows::{SeriesId, Swept, View};
 
 /// Everything is kept for a day at least: so long a job's id is recognised and its permit can be used, however short the
 /// windows are.
@@ -56,15 +56,19 @@ impl Tx<'_> {
     fn sweep_series(&mut self, swept: &mut Swept, rows_max: usize) -> Result<bool, LedgerError> {
         let series = self.rows.series_after(swept.series, SERIES_MAX)?;
         let mut left = rows_max;
+        self.slide_views(&series)?;
         for series in &series {
-            self.slide_views(*series)?;
             self.put_views(*series)?;
-            let dropped = self.rows.drop_moments(*series, self.state.dropped_to_ms, left)?;
-            left = left.saturating_sub(dropped);
-            if left == 0 {
-                return Ok(true);
+            let mut first_ms = self.rows.first_moment(*series)?;
+            if first_ms.is_some_and(|first_ms| first_ms <= self.state.dropped_to_ms) {
+                let dropped = self.rows.drop_moments(*series, self.state.dropped_to_ms, left)?;
+                left = left.saturating_sub(dropped);
+                if left == 0 {
+                    return Ok(true);
+                }
+                first_ms = self.rows.first_moment(*series)?;
             }
-            if self.rows.moments(*series, i64::MIN, i64::MAX)? == 0 {
+            if first_ms.is_none() {
                 self.views.remove(series);
                 self.rows.delete_series(*series)?;
             }
@@ -78,10 +82,13 @@ impl Tx<'_> {
 
     /// Writes the views of the series where they stand, changed or not: what is behind their starts may go.
     fn put_views(&mut self, series: SeriesId) -> Result<(), LedgerError> {
-        for open in self.views.get_mut(&series).into_iter().flatten() {
-            open.changed = false;
-            self.rows.put_view(&open.view)?;
-        }
-        Ok(())
+        let views = self.views.get_mut(&series).into_iter().flatten();
+        let views: Vec<View> = views
+            .map(|open| {
+                open.changed = false;
+                open.view
+            })
+            .collect();
+        Ok(self.rows.put_views(&views)?)
     }
 }

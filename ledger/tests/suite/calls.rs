@@ -98,7 +98,7 @@ fn a_revoked_agent_cant_use_its_permit() {
         ledger.revoke("a", "left the company", 2_000).unwrap();
         let revoked = JobError::Revoked { agent: "a".into(), since_ms: 2_000 };
         assert_eq!(ledger.use_permit("1", 3_000), Err(revoked.into()));
-        assert!(ledger.reinstate("a").unwrap());
+        assert!(ledger.reinstate("a", 2_000).unwrap());
         let expired = JobError::Expired { job: "1".into(), expires_ms: 61_000 };
         assert_eq!(ledger.use_permit("1", 61_000), Err(expired.into()));
         assert_eq!(ledger.use_permit("2", 3_000), Err(JobError::Unknown { job: "2".into() }.into()));
@@ -154,5 +154,53 @@ fn a_window_that_was_never_counted_is_refused() {
         assert_eq!(ledger.declare(&[team], Unseen::Refuse, 1_000), Err(unseen.into()));
         ledger.declare(&[team], Unseen::CountFromNow, 1_000).unwrap();
         assert_eq!(ledger.declared().unwrap().len(), 3);
+    });
+}
+
+#[test]
+fn an_agent_revoked_before_anything_was_asked_keeps_no_window_from_being_exact() {
+    each(|place| {
+        let ledger = &*place.open();
+        assert!(ledger.revoke("a", "left", 5_000).unwrap());
+        assert!(!ledger.revoke("a", "left again", 5_000).unwrap());
+        let window = Window { kind: SubjectKind::Agent, counted: Counted::Customers, length_ms: 1_000 };
+        assert_eq!(ledger.declare(&[window], Unseen::Refuse, 5_000), Ok(()), "{}", place.name);
+    });
+}
+
+#[test]
+fn dropped_records_stay_counted_and_their_place_is_kept() {
+    each(|place| {
+        let ledger = &*place.open();
+        let append = |records: u64| {
+            let run = ledger.transact(On::Subjects(&[]), 1_000, &mut |transaction| {
+                for _ in 0..records {
+                    transaction.append_record(b"record")?;
+                }
+                Ok(End::Commit)
+            });
+            run.unwrap();
+        };
+        let drop_before = |before: u64, kept: &[u8]| {
+            let mut dropped = 0;
+            ledger
+                .transact(On::Subjects(&[]), 1_000, &mut |transaction| {
+                    dropped = transaction.drop_records(before, kept)?;
+                    Ok(End::Commit)
+                })
+                .map(|()| dropped)
+        };
+        append(5);
+        assert_eq!(ledger.dropped_records().unwrap(), None);
+        assert_eq!(drop_before(3, b"three").unwrap(), 3);
+        assert_eq!(drop_before(4, b"four").unwrap(), 1);
+        let beyond = drop_before(5, b"all").unwrap_err().to_string();
+        assert_eq!(beyond, "records to drop: found 5, at most 4", "{}", place.name);
+        let dropped = ledger.dropped_records().unwrap().unwrap();
+        assert_eq!((dropped.before, dropped.kept.as_slice()), (4, b"four".as_slice()));
+        append(2);
+        let left: Vec<u64> = ledger.records(0, 10).unwrap().into_iter().map(|(index, _)| index).collect();
+        assert_eq!((left, ledger.records_end().unwrap()), (vec![4, 5, 6], 7), "{}", place.name);
+        assert_eq!(ledger.verify().unwrap().records, 3);
     });
 }

@@ -301,7 +301,7 @@ impl Run<'_> {
             94..96 => {
                 let agent = format!("agent-{}", self.rng.usize(..4));
                 let was = self.model.revoked.remove(&agent).is_some();
-                assert_eq!(self.ledger.reinstate(&agent).unwrap(), was);
+                assert_eq!(self.ledger.reinstate(&agent, self.model.now_ms).unwrap(), was);
             }
             96 => {
                 self.ledger.sweep(self.model.now_ms).unwrap();

@@ -103,6 +103,51 @@ fn approvals_are_held_to_their_request() {
 }
 
 #[test]
+fn a_job_finds_the_approvals_that_it_used_until_its_permit_is_used() {
+    each(|place| {
+        let ledger = &*place.open();
+        declare(ledger);
+        let new = NewRequest { digest: &[1; 32], requested_by: "a", expires_ms: 5_000, text: "two customers" };
+        let request = ledger.request_approval(&new, 1_000).unwrap();
+        let yes = NewAnswer { by: "b", capacity: "supervisor", approve: true };
+        ledger.answer_request(request, &yes, 2_000).unwrap();
+        let found = |job: &str, now_ms| {
+            let mut found = 0;
+            let run = ledger.transact(On::Subjects(&agent()), now_ms, &mut |transaction| {
+                found = transaction.approvals(&[1; 32], job)?.len();
+                Ok(End::Discard)
+            });
+            run.unwrap();
+            found
+        };
+        assert_eq!((found("1", 3_000), found("2", 3_000), found("1", 5_000)), (1, 1, 0));
+        reserve(ledger, "1", 0, &["x"], 3_000).unwrap();
+        let consume = ledger.transact(On::Subjects(&agent()), 3_000, &mut |transaction| {
+            transaction.consume_approvals(request, &[1; 32], "1")?;
+            Ok(End::Commit)
+        });
+        consume.unwrap();
+        // It was in time when it was used.
+        assert_eq!((found("1", 3_000), found("2", 3_000), found("1", 6_000)), (1, 0, 1), "{}", place.name);
+        assert_eq!(found("1", 3_000 + HOUR), 0, "the permit has expired");
+        ledger.use_permit("1", 7_000).unwrap();
+        assert_eq!(found("1", 7_000), 0);
+        // Nor does a job of that id find them once the first is forgotten.
+        ledger.commit("1", Left::All, 7_000).unwrap();
+        let late = 3 * 24 * HOUR;
+        reserve(ledger, "other", 0, &["y"], late).unwrap();
+        while ledger.sweep(late).unwrap() {}
+        assert_eq!(ledger.job("1").unwrap(), None);
+        assert_eq!(found("1", late), 0);
+        let again = ledger.transact(On::Subjects(&agent()), late, &mut |transaction| {
+            transaction.consume_approvals(request, &[1; 32], "1")?;
+            Ok(End::Commit)
+        });
+        assert_eq!(said(again), format!("request {request} expired at 5000 (ms since 1970)"), "{}", place.name);
+    });
+}
+
+#[test]
 fn what_is_too_much_is_refused_whole() {
     each(|place| {
         let ledger = &*place.open();
@@ -219,7 +264,10 @@ fn files_that_are_damaged_or_not_ledgers_are_refused() {
     let path = |name: &str| folder.path().join(name);
     let open = |name: &str| SqliteLedger::open(path(name), key(), SqliteOptions::default());
     let missing = SqliteLedger::open_existing(path("missing.db"), key(), SqliteOptions::default());
-    assert!(said(missing).starts_with("the ledger's store failed: unable to open database file"));
+    assert!(said(missing).starts_with("there is no ledger in `"), "{:?}", path("missing.db").exists());
+    std::fs::write(path("empty.db"), "").unwrap();
+    let empty = SqliteLedger::open_existing(path("empty.db"), key(), SqliteOptions::default());
+    assert!(said(empty).starts_with("there is no ledger in `"));
 
     let foreign = rusqlite::Connection::open(path("foreign.db")).unwrap();
     foreign.execute_batch("CREATE TABLE customers (id TEXT)").unwrap();
@@ -250,4 +298,70 @@ fn files_that_are_damaged_or_not_ledgers_are_refused() {
     let edited = rusqlite::Connection::open(path("edited.db")).unwrap();
     edited.execute("DELETE FROM granted", []).unwrap();
     assert_eq!(said(Ledger::verify(&ledger)), "the ledger's store is damaged: a customer of a job has no grant");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn schemas_that_are_damaged_or_not_ledgers_are_refused() {
+    use exportgate_ledger::{PostgresClock, PostgresLedger, PostgresOptions, StoreError};
+
+    let url = super::server::Server::shared().url();
+    let options = |schema: &str| PostgresOptions {
+        schema: schema.to_owned(),
+        clock: PostgresClock::Caller,
+        ..PostgresOptions::default()
+    };
+    let open = |schema: &str| PostgresLedger::open(&url, key(), options(schema));
+    let existing = |schema: &str| PostgresLedger::open_existing(&url, key(), options(schema));
+    let mut server = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+    let mut run = |sql: &str| server.batch_execute(sql).unwrap();
+    let there = |schema: &str| {
+        let mut server = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        let row = server.query_one("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", &[&schema]);
+        row.unwrap().get::<_, bool>(0)
+    };
+
+    // Another database than the one meant: nothing begins anew, and nothing is made.
+    let message = "there is no ledger in `schema nowhere of the PostgreSQL database postgres`";
+    assert_eq!(said(existing("nowhere")), message);
+    assert!(!there("nowhere"));
+    run("CREATE SCHEMA bare");
+    assert!(said(existing("bare")).starts_with("there is no ledger in `schema bare of"));
+    drop(open("bare").unwrap());
+    drop(existing("bare").unwrap());
+
+    run("CREATE SCHEMA others; CREATE TABLE others.customers (id TEXT)");
+    for foreign in [open("others"), existing("others")] {
+        let message = "`schema others of the PostgreSQL database postgres` isn't a ledger: a schema with other tables";
+        assert_eq!(said(foreign), message);
+    }
+
+    drop(open("newer").unwrap());
+    run("UPDATE newer.ledger_version SET version = 9");
+    assert_eq!(said(open("newer")), "the ledger is of version 9, this program knows versions up to 1");
+    run("UPDATE newer.ledger_version SET version = 0");
+    assert!(said(open("newer")).ends_with("isn't a ledger: a ledger of version 0"));
+    run("DELETE FROM newer.ledger_version");
+    assert_eq!(said(open("newer")), "the ledger's store is damaged: the row of its version is missing");
+
+    let other = PostgresLedger::open_existing(&url, CustomerKey::new(&[8; 32]).unwrap(), options("bare"));
+    assert_eq!(said(other), "the ledger's customers were hashed under another key");
+
+    // Tables that went, rows that went, counts that nobody changed by the ledger's rules.
+    let edited = |schema: &str, sql: &str| {
+        let ledger = open(schema).unwrap();
+        declare(&ledger);
+        reserve(&ledger, "1", 0, &["x"], 1_000).unwrap();
+        let mut server = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        server.batch_execute(&format!("SET search_path = {schema}; {sql}")).unwrap();
+        said(Ledger::verify(&ledger))
+    };
+    let damaged = "the ledger's store is damaged: ";
+    assert_eq!(edited("no_grant", "DELETE FROM granted"), format!("{damaged}a customer of a job has no grant"));
+    assert!(edited("counted", "UPDATE moment SET count = 2").starts_with(damaged));
+    assert_eq!(edited("stateless", "DELETE FROM state"), format!("{damaged}the row of its state is missing"));
+    assert!(edited("tableless", "DROP TABLE moment").starts_with(damaged));
+    let error = existing("stateless").map(|_| ()).unwrap_err();
+    assert!(matches!(error, LedgerError::Store(StoreError::Corrupt { .. })), "{error}");
+    assert!(!format!("{error}").contains('\n'));
 }

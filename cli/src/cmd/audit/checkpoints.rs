@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use exportgate::audit_log::{Checkpoint, Prefix, PublicKey, next_checkpoint};
+use exportgate::audit_log::{Checkpoint, PublicKey, next_checkpoint};
 
 use super::open::{Opened, broken, unusable};
 use crate::args::WithConfig;
@@ -27,9 +27,9 @@ pub fn sign(args: &WithConfig) -> Result<Exit, Failure> {
         None => None,
         Some(last) => Some(last_signed(&path, last, &opened.audit.origin, &opened.public_keys(&[])?, &keys)?),
     };
-    let none = Prefix::none(&opened.audit.origin);
+    let prefix = opened.prefix(&records)?;
     let (next, _) =
-        next_checkpoint(&records, &opened.audit.origin, &none, last.as_ref()).map_err(|error| broken(&error))?;
+        next_checkpoint(&records, &opened.audit.origin, &prefix, last.as_ref()).map_err(|error| broken(&error))?;
     let note = next.sign(&key).map_err(|error| Failure::input(error.to_string()))?.to_string();
     if last.is_none_or(|last| last.size < next.size) {
         append(&path, &note)?;

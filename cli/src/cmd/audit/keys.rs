@@ -38,7 +38,11 @@ pub fn run(args: &Keys) -> Result<Exit, Failure> {
 }
 
 /// Writes a key to a file that wasn't there, and that only its owner can read.
-fn write_new(path: &Path, key: &str) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// [`Failure`] when it is there, or can't be written.
+pub fn write_new(path: &Path, key: &str) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use exportgate::audit_log::entry::ReadError;
-use exportgate::audit_log::{CustomerKey, LogError, PublicKey};
-use exportgate::{AuditConfig, AuditConfigError, LedgerRecords};
+use exportgate::audit_log::{CustomerKey, LogError, Prefix, PublicKey};
+use exportgate::{AuditConfig, AuditConfigError, LedgerRecords, LogWriter};
 
 use crate::failure::Failure;
 use crate::setup::Setup;
@@ -12,7 +12,8 @@ use crate::setup::Setup;
 /// A configuration with an audit log.
 #[derive(Debug)]
 pub struct Opened {
-    setup: Setup,
+    /// The whole configuration.
+    pub setup: Setup,
     /// What it says of the log.
     pub audit: AuditConfig,
 }
@@ -39,6 +40,26 @@ impl Opened {
     /// [`Failure`] when the ledger can't be opened.
     pub fn records(&self) -> Result<LedgerRecords, Failure> {
         Ok(LedgerRecords::new(self.setup.ledger()?))
+    }
+
+    /// What stands in place of the beginning of the log, as far as it was dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] when it can't be read.
+    pub fn prefix(&self, records: &LedgerRecords) -> Result<Prefix, Failure> {
+        records
+            .prefix(&self.audit.origin)
+            .map_err(|error| Failure::output(error.to_string()).help("check that the ledger can be reached"))
+    }
+
+    /// What writes the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] when its key can't be used.
+    pub fn writer(&self) -> Result<LogWriter, Failure> {
+        self.audit.writer(self.folder()).map_err(|error| unusable(&error))
     }
 
     /// The folder that paths of the configuration begin at.

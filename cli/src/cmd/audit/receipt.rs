@@ -1,8 +1,6 @@
 //! `exportgate audit prove` and `verify-receipt`: an entry, for somebody who has nothing but the log's public key.
 
-use exportgate::audit_log::{
-    Checkpoint, Entry, Event, KeyRole, Prefix, PublicKey, Receipt, Records, prove as prove_entry,
-};
+use exportgate::audit_log::{Checkpoint, Entry, Event, KeyRole, PublicKey, Receipt, Records, prove as prove_entry};
 use exportgate::job_file::print_datetime;
 use serde_json::json;
 
@@ -28,7 +26,7 @@ pub fn prove(args: &Prove) -> Result<Exit, Failure> {
     })?;
     let keys = opened.public_keys(&[])?;
     let origin = &opened.audit.origin;
-    let receipt = prove_entry(&records, origin, &Prefix::none(origin), index, &checkpoint, &keys)
+    let receipt = prove_entry(&records, origin, &opened.prefix(&records)?, index, &checkpoint, &keys)
         .map_err(|error| broken(&error))?;
     match &args.output {
         None => output::print(receipt.to_string().trim_end())?,

@@ -1,7 +1,7 @@
 //! `exportgate audit verify`: goes through the whole log, and names what is wrong with it.
 
 use exportgate::audit_log::verify::{Against, Report};
-use exportgate::audit_log::{KeyRole, Prefix, verify};
+use exportgate::audit_log::{KeyRole, verify};
 use serde_json::json;
 
 use super::checkpoints;
@@ -27,8 +27,10 @@ pub fn run(args: &Verify) -> Result<Exit, Failure> {
         checkpoints.extend(found);
     }
     let origin = &opened.audit.origin;
-    let against = Against { origin, keys: &keys, checkpoints: &checkpoints, prefix: Prefix::none(origin) };
-    let report = verify(&opened.records()?, &against)
+    let records = opened.records()?;
+    let prefix = opened.prefix(&records)?;
+    let against = Against { origin, keys: &keys, checkpoints: &checkpoints, prefix };
+    let report = verify(&records, &against)
         .map_err(|error| Failure::output(error.to_string()).help("check that the ledger can be reached"))?;
     if args.json {
         output::print(&to_json(origin, &report)?)?;
