@@ -3,12 +3,7 @@
 //! `cargo bench -p exportgate-audit -- --records 10000000` asks a log of so many records (else 300,000), made from a seed while it
 //! is read: 2,000 agents in 200 teams, five million customers, each decision of one customer followed by that customer. One
 //! agent sold what they took; 50 of those customers complain. Run the printed binary under `/usr/bin/time -v` for its memory.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a bench may panic: that is how it fails"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench may panic: that is how it fails")]
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -93,7 +93,7 @@ fn entries(dir: &Path) -> Vec<String> {
     let entries: Vec<String> = shown.lines().map(str::to_owned).collect();
     for (index, entry) in entries.iter().enumerate() {
         let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
-        assert_eq!(entry["index"], index);
+        assert_eq!(entry.get("index"), Some(&index.into()));
     }
     entries
 }
