@@ -14,6 +14,7 @@ pub mod frame;
 pub mod limits;
 pub mod manifest;
 pub mod obligation;
+pub mod partial;
 pub mod types;
 pub mod value;
 pub mod vocabulary;

@@ -24,6 +24,9 @@ pub const JOB: &str = "Export::Job";
 pub const CUSTOMER: &str = "Export::Customer";
 /// The entity type of fields: the columns of a job. `Field in [FieldClass]`, filled from the catalogue.
 pub const FIELD: &str = "Export::Field";
+/// The attribute of a field that names how it is shown in part, a `String`: see [`PartialForm`](crate::partial::PartialForm).
+/// A schema needn't declare it.
+pub const FIELD_PARTIAL: &str = "partial";
 /// The entity type of field classes.
 pub const FIELD_CLASS: &str = "Export::FieldClass";
 /// The entity type of tickets.

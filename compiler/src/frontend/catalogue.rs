@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use exportgate_contract::limits::ID_BYTES_MAX;
 use exportgate_contract::manifest::{Catalogue, CatalogueField};
+use exportgate_contract::partial::PartialForm;
 use exportgate_contract::types::{SchemaTypes, Type};
 use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary;
@@ -144,6 +145,9 @@ fn read_attributes(
             None => fail(format!("the schema declares no attribute `{attribute}` for the field `{name}`"), name),
             Some(declared) => match read_value(value, &declared.ty) {
                 Some(value) => {
+                    if let Some(complaint) = unfit_partial(attribute, &value) {
+                        fail(format!("the field `{name}`: {complaint}"), name);
+                    }
                     read.insert(attribute.as_str().into(), value);
                 }
                 None => {
@@ -158,6 +162,16 @@ fn read_attributes(
         }
     }
     read
+}
+
+/// What is wrong with an attribute that names how a field is shown in part.
+fn unfit_partial(attribute: &str, value: &Value) -> Option<String> {
+    match value {
+        _ if attribute != vocabulary::FIELD_PARTIAL => None,
+        Value::String(form) if PartialForm::parse(form).is_some() => None,
+        Value::String(form) => Some(format!("`{attribute}` is `{form}`, expected one of {}", PartialForm::NAMES)),
+        _ => Some(format!("`{attribute}` must be a `String` in the schema: how the field is shown in part")),
+    }
 }
 
 /// A value of the type; an entity is given by its id. Only what TOML can say plainly.
