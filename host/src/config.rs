@@ -36,6 +36,10 @@
 //! public_keys = ["log.example/support-desk+d588e89c+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"]
 //! checkpoints_file = "audit.checkpoints"
 //!
+//! ## How fields leave that a decision lets leave as tokens. Without it, no such job can be released.
+//! [release]
+//! token_key_file = "tokens.key"
+//!
 //! ## Who may answer requests for approvals with the command, by the user that runs it.
 //! [[approvers]]
 //! user = 1001
@@ -71,6 +75,7 @@
 
 mod approvers;
 mod audit;
+mod release;
 mod store;
 
 use std::collections::BTreeSet;
@@ -87,6 +92,7 @@ use crate::obligations::ObligationKind;
 
 pub use approvers::ApproverConfig;
 pub use audit::{AuditConfig, AuditConfigError};
+pub use release::{ReleaseConfig, ReleaseConfigError};
 pub use store::{LedgerConfig, LedgerConfigError, LedgerStore};
 
 /// Bytes of a configuration file, 1 MiB: a hundred modules take a few KiB.
@@ -133,6 +139,9 @@ pub struct GateConfig {
     pub ledger: Option<LedgerConfig>,
     /// Which audit log asks are recorded in. Default: none, and nothing is recorded. It serves to make the log, after the gate.
     pub audit: Option<AuditConfig>,
+    /// How fields leave as tokens. Default: none, and a job in which any does can't be released. The gate itself doesn't read
+    /// it: it serves to make the key, for [`crate::Release`].
+    pub release: Option<ReleaseConfig>,
     /// Who may answer requests for approvals with the command. Default: nobody. The gate itself doesn't read it.
     pub approvers: Vec<ApproverConfig>,
     /// What a call into a module may take. It serves to make the [`crate::Engine`], before the gate.
@@ -154,6 +163,7 @@ impl Default for GateConfig {
             fields_per_job_max: FIELDS_PER_JOB_MAX,
             ledger: None,
             audit: None,
+            release: None,
             approvers: Vec::new(),
             engine: EngineConfig::default(),
         }
@@ -346,6 +356,7 @@ struct File {
     fields_per_job_max: Option<usize>,
     ledger: Option<store::FileLedger>,
     audit: Option<audit::FileAudit>,
+    release: Option<release::FileRelease>,
     #[serde(default)]
     approvers: Vec<approvers::FileApprover>,
     #[serde(default)]
@@ -400,6 +411,7 @@ impl File {
             fields_per_job_max: self.fields_per_job_max.unwrap_or(default.fields_per_job_max),
             ledger: self.ledger.map(store::FileLedger::into_config).transpose()?,
             audit: self.audit.map(audit::FileAudit::into_config).transpose()?,
+            release: self.release.map(release::FileRelease::into_config),
             approvers: self
                 .approvers
                 .into_iter()

@@ -7,6 +7,7 @@ mod clock;
 mod error;
 mod evaluate;
 mod outage;
+mod release;
 mod review;
 mod room;
 mod stated;

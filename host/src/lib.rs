@@ -82,6 +82,7 @@ mod permit;
 mod plan;
 mod prepared;
 mod record;
+mod release;
 mod request;
 mod revocation;
 #[cfg(test)]
@@ -94,7 +95,8 @@ pub use approvals::{Approval, Approvals, ApprovalsSummary, ApproverRole, JobDige
 pub use audit::{AuditLog, LedgerRecords, LogWriter, PruneError, Retention, prune};
 pub use config::{
     ApproverConfig, AuditConfig, AuditConfigError, CONFIG_BYTES_MAX, ErringPolicies, GateConfig, GateConfigError,
-    Isolation, LedgerConfig, LedgerConfigError, LedgerStore, ModulePin, Version, WindowKind,
+    Isolation, LedgerConfig, LedgerConfigError, LedgerStore, ModulePin, ReleaseConfig, ReleaseConfigError, Version,
+    WindowKind,
 };
 pub use customers::{CUSTOMER_ATTRIBUTES_MAX, Column, Customers, CustomersError};
 pub use decision::{AgentView, Asked, Cause, Decision, Form, ModuleInfo, PolicyInfo, PolicyUse, Verdict};
@@ -114,6 +116,7 @@ pub use obligations::{ObligationKind, Obligations};
 pub use permit::{Answer, Left, Permit, PermitError};
 pub use prepared::PreparedRequest;
 pub use record::{Change, Recorder};
+pub use release::{AnyError, ROW_BYTES_MAX, Release, ReleaseError, Released, Row, Rows, Sink, TokenKey};
 pub use request::{Request, RequestDecision, Response};
 pub use revocation::{reinstate, revoke};
 pub use trace::Exchange;

@@ -23,6 +23,8 @@ mod postgres;
 #[path = "../../ledger/tests/support/server.rs"]
 #[expect(dead_code, reason = "other tests make databases")]
 mod server;
+#[path = "ask/release.rs"]
+mod release;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};

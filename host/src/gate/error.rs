@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use exportgate_contract::obligation::{Fallback, Remedy};
+use exportgate_contract::partial::PartialForm;
 
 use crate::config::{GateConfigError, Version};
 use crate::obligations::ObligationKind;
@@ -92,6 +93,19 @@ pub enum GateError {
     NoCatalogue {
         /// The name of its pack.
         module: Arc<str>,
+    },
+    /// The catalogue of a module names a way of showing a field in part that isn't one.
+    #[error(
+        "the catalogue of module `{module}` shows `{field}` in part as `{form}`, expected one of {}",
+        PartialForm::NAMES
+    )]
+    Partial {
+        /// The name of its pack.
+        module: Arc<str>,
+        /// The field.
+        field: String,
+        /// What it names.
+        form: String,
     },
     /// The schema of a module doesn't speak of exports as the gate does.
     #[error("the schema of module `{module}` doesn't fit: {complaint}")]

@@ -91,6 +91,11 @@ impl Outage {
         }
     }
 
+    /// Whether the job left without the store, and waits for it.
+    pub(super) fn holds(&self, job: &str) -> bool {
+        self.waits.load(Ordering::Acquire) && self.state().waiting.iter().any(|waiting| &*waiting.permit.job == job)
+    }
+
     /// Answers a job whose transaction failed with `error`.
     ///
     /// # Errors

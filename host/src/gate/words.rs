@@ -13,6 +13,7 @@ use exportgate_contract::vocabulary::{
 };
 
 use super::error::GateError;
+use super::release::unknown_partial;
 use super::stated::reads;
 use crate::answer::Outcome;
 use crate::config::{GateConfig, WindowKind};
@@ -131,6 +132,9 @@ impl Words {
         let module = || info.name.clone();
         if let Some(complaint) = vocabulary::check(&manifest.schema.types).into_iter().next() {
             return Err(GateError::Vocabulary { module: module(), complaint });
+        }
+        if let Some((field, form)) = unknown_partial(manifest) {
+            return Err(GateError::Partial { module: module(), field, form });
         }
         let mut words = Self {
             export: None,
