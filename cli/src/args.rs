@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand};
 /// What the exit codes mean, shown by `--help`.
 pub const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; `evaluate`, `ask`: the job is allowed
-  1  `evaluate`, `ask`: the job is denied; `use`: it may not leave; `approvals`: this person may not answer
-  2  `evaluate`, `ask`: challenge, the job would be allowed if somebody did more
+  0  done; `evaluate`, `ask`: the job is allowed; `release`: it left
+  1  `evaluate`, `ask`, `release`: the job is denied; `use`, `release`: it may not leave; `approvals`: this person may
+     not answer
+  2  `evaluate`, `ask`, `release`: challenge, the job would be allowed if somebody did more
   3  something given can't be used: arguments, files, policies, modules, jobs, a ledger or its key
   4  something found isn't what was expected: a case of `test`, a request of `conformance`, a count of `ledger verify`,
      the log of `audit verify`, a receipt
@@ -52,6 +53,9 @@ pub enum Command {
     Commit(Commit),
     /// State that nothing of a job left; all of it is given back.
     Cancel(Cancel),
+    /// Ask whether a job may leave, and release the rows of a file: each field in its form, with watermark, and on record.
+    #[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+    Release(Release),
     /// Disable an agent: every ask is denied from now on, and permits already given release nothing.
     Revoke(Revoke),
     /// Enable an agent again.
@@ -196,6 +200,42 @@ pub struct Cancel {
     pub with: WithConfig,
     /// The id of the job.
     pub job: String,
+}
+
+/// `exportgate release`.
+#[derive(Debug, Args)]
+pub struct Release {
+    #[command(flatten)]
+    pub with: WithConfig,
+    /// The job, as for `ask`. One that was asked before, and whose permit wasn't used, can be released under its id.
+    #[arg(long, value_name = "FILE")]
+    pub job: PathBuf,
+    /// Customers as a table, as for `ask`.
+    #[arg(long, value_name = "FILE")]
+    pub customers: Option<PathBuf>,
+    /// The rows: a file that ends in `.csv`, `.parquet`, `.sqlite`, `.sqlite3` or `.db`, with a row for each customer of the job
+    /// (or for fewer), and a column for each field. Other columns stay.
+    #[arg(long = "in", value_name = "FILE")]
+    pub input: PathBuf,
+    /// The file to write, in the format of its ending. There must be nothing yet; it is there only when all of it left.
+    #[arg(long = "out", value_name = "FILE")]
+    pub output: PathBuf,
+    /// The table of a SQLite file. Without it: the only one.
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// The column with the customer's id, as the job has it.
+    #[arg(long, value_name = "NAME", default_value = "id")]
+    pub customer_column: String,
+    /// The column of a field, where it isn't named as the field.
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    pub column: Vec<String>,
+    /// What whoever runs this command carries out: `alert`, `notify`, `retain`, with commas between. A decision that demands
+    /// one that isn't named releases nothing.
+    #[arg(long, value_name = "OBLIGATIONS", value_delimiter = ',')]
+    pub carry_out: Vec<String>,
+    /// Print the decision and what left as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `exportgate revoke`.

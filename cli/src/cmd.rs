@@ -11,6 +11,7 @@ pub mod exposure;
 pub mod init;
 pub mod inspect;
 pub mod ledger;
+pub mod release;
 pub mod replay;
 pub mod reviews;
 pub mod revoke;

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 /// Exit codes, the same for every command. `EXIT_CODES` in `args` tells them to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It was done; for `evaluate` and `ask`, the job is allowed.
+    /// It was done; for `evaluate` and `ask`, the job is allowed; for `release`, it left.
     Done,
-    /// `evaluate`, `ask`: the job is denied. `use`: it may not leave. `approvals`: this person may not answer.
+    /// `evaluate`, `ask`, `release`: the job is denied. `use`, `release`: it may not leave. `approvals`: this person may not answer.
     Deny,
-    /// `evaluate`, `ask`: the job would be allowed if somebody did more.
+    /// `evaluate`, `ask`, `release`: the job would be allowed if somebody did more.
     Challenge,
     /// What was given can't be used: arguments, files, policies, modules, jobs.
     Input,

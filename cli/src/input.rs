@@ -51,7 +51,32 @@ const PACK_ENDINGS: [&str; 4] = ["toml", "cedar", "cedarschema", "json"];
 ///
 /// [`Failure`] when it isn't there, isn't a file, can't be read, or is larger.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error: std::io::Error| match error.kind() {
+    let file = open(path)?;
+    let mut bytes = Vec::new();
+    // NB: one byte more than allowed, since a pipe or a device has no length to ask for.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
+        return Err(Failure::file(path, format_args!("it is larger than {bytes_max} bytes, the most that is read")));
+    }
+    Ok(bytes)
+}
+
+/// Opens the file at `path`, to be read in parts.
+///
+/// # Errors
+///
+/// [`Failure`] when it isn't there, isn't a file, or can't be read.
+pub fn open(path: &Path) -> Result<File, Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let kind = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if kind.is_dir() {
+        return Err(Failure::file(path, "it is a directory, expected a file"));
+    }
+    Ok(file)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    match error.kind() {
         ErrorKind::NotFound => {
             Failure::file(path, "there is no such file").help("check the path; it is relative to the current directory")
         }
@@ -59,19 +84,7 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
             Failure::file(path, "permission denied").help("make it readable for the user that runs this command")
         }
         _ => Failure::file(path, error),
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let kind = file.metadata().map_err(unreadable)?;
-    if kind.is_dir() {
-        return Err(Failure::file(path, "it is a directory, expected a file"));
     }
-    let mut bytes = Vec::new();
-    // NB: one byte more than allowed, since a pipe or a device has no length to ask for.
-    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
-        return Err(Failure::file(path, format_args!("it is larger than {bytes_max} bytes, the most that is read")));
-    }
-    Ok(bytes)
 }
 
 /// The text of the file at `path`, at most `bytes_max` bytes, a byte order mark left out.

@@ -15,6 +15,7 @@ mod operator;
 mod output;
 mod pack;
 mod progress;
+mod release;
 pub mod replay;
 mod setup;
 
@@ -46,6 +47,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Use(args) => cmd::ask::use_permit(args),
         Command::Commit(args) => cmd::ask::commit(args),
         Command::Cancel(args) => cmd::ask::cancel(args),
+        Command::Release(args) => cmd::release::run(args),
         Command::Revoke(args) => cmd::revoke::revoke(args),
         Command::Reinstate(args) => cmd::revoke::reinstate(args),
         Command::Revocations(args) => cmd::revoke::list(args),

@@ -1,5 +1,6 @@
 //! `exportgate ask`, `use`, `commit` and `cancel`: what a tool does around an export, from a command line.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use exportgate::job_file::JobFile;
@@ -21,7 +22,7 @@ pub fn ask(args: &Ask) -> Result<Exit, Failure> {
     let gate = setup.gate()?;
     let base = gate.modules().next().ok_or_else(|| Failure::input("the gate has no modules"))?;
     let file = evaluate::read_job(&args.job, args.customers.as_deref(), base)?;
-    check_unstated(args, &file)?;
+    check_unstated(&args.job, &file)?;
     let answer = gate.ask(&file.job);
     if let Some(Cause::Job(error)) = answer.decision.cause() {
         return Err(Failure::file(&args.job, error));
@@ -40,15 +41,20 @@ pub fn ask(args: &Ask) -> Result<Exit, Failure> {
         show_permit(&answer)?;
     }
     warn(&answer.decision);
-    Ok(match answer.decision.verdict() {
+    Ok(exit(&answer.decision))
+}
+
+/// What a verdict is to whoever called the command.
+pub(super) fn exit(decision: &Decision) -> Exit {
+    match decision.verdict() {
         Verdict::Allow => Exit::Done,
         Verdict::Deny => Exit::Deny,
         Verdict::Challenge(_) => Exit::Challenge,
-    })
+    }
 }
 
 /// What only the ledger may state can't come from a file.
-fn check_unstated(args: &Ask, file: &JobFile) -> Result<(), Failure> {
+pub(super) fn check_unstated(path: &Path, file: &JobFile) -> Result<(), Failure> {
     let stated = [
         ("at", file.now_ms.is_some()),
         ("usage", !file.usage.is_empty()),
@@ -56,11 +62,10 @@ fn check_unstated(args: &Ask, file: &JobFile) -> Result<(), Failure> {
     ];
     match stated.into_iter().find(|(_, stated)| *stated) {
         None => Ok(()),
-        Some((name, _)) => Err(Failure::file(
-            &args.job,
-            format_args!("it states `{name}`, which only the ledger can when a job is asked"),
-        )
-        .help(format!("leave `{name}` out; `exportgate evaluate` takes it, for a dry run"))),
+        Some((name, _)) => {
+            Err(Failure::file(path, format_args!("it states `{name}`, which only the ledger can when a job is asked"))
+                .help(format!("leave `{name}` out; `exportgate evaluate` takes it, for a dry run")))
+        }
     }
 }
 
@@ -77,7 +82,7 @@ fn show_permit(answer: &Answer) -> Result<(), Failure> {
 }
 
 /// Says what to do where the ledger, and not a policy, is why a job was denied.
-fn warn(decision: &Decision) {
+pub(super) fn warn(decision: &Decision) {
     if let Some(Cause::Ledger(error)) = decision.cause() {
         eprintln!("{} {}", console::style("help:").for_stderr().cyan(), visible(error.help()));
     }

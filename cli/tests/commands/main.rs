@@ -15,6 +15,7 @@ mod guests;
 mod packs;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
+mod release;
 mod replay;
 #[cfg(all(unix, feature = "postgres"))]
 #[path = "../../../ledger/tests/support/server.rs"]
@@ -127,8 +128,8 @@ fn help_tells_the_exit_codes() {
         run(dir.path(), &args)
             .exits(0)
             .prints("Exit codes:")
-            .prints("1  `evaluate`, `ask`: the job is denied")
-            .prints("2  `evaluate`, `ask`: challenge");
+            .prints("1  `evaluate`, `ask`, `release`: the job is denied")
+            .prints("2  `evaluate`, `ask`, `release`: challenge");
     }
 }
 
