@@ -1,4 +1,5 @@
-//! What one ask costs: evaluate, reserve and make durable, in one transaction of a ledger in a SQLite file.
+//! What one ask costs: evaluate, reserve and make durable, in one transaction of a ledger in a SQLite file. And what a release
+//! costs beside it: rows from memory, each value in its form, to a sink that keeps nothing; with the commit of what left.
 //!
 //! `cargo bench -p exportgate-benches --bench ask`. Criterion's median is the p50 of DESIGN's row. Every job is new to the ledger,
 //! and every answer must be an allowance.
@@ -7,9 +8,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use exportgate::ledger::{CustomerKey, Durability, Ledger, NewAnswer, NewRequest, SqliteLedger, SqliteOptions};
-use exportgate::{Approvals, Clock, Engine, Gate, GateConfig, Isolation, Job, JobDigest, Module, ModulePin, job_file};
+use exportgate::{
+    AnyError, Approvals, Clock, Engine, Gate, GateConfig, Isolation, Job, JobDigest, Module, ModulePin, ObligationKind,
+    Release, Row, Sink, TokenKey, job_file,
+};
 use exportgate_benches::reference::PackFiles;
 use serde_json::{Value as Json, json};
 
@@ -92,6 +96,81 @@ impl Desk {
     }
 }
 
+/// A sink that looks at every value, and keeps none.
+#[derive(Default)]
+struct Counting(usize);
+
+impl Sink for Counting {
+    fn begin(&mut self, _: &[Arc<str>]) -> Result<(), AnyError> {
+        Ok(())
+    }
+    fn row(&mut self, row: &Row) -> Result<(), AnyError> {
+        self.0 += row.values().flatten().map(str::len).sum::<usize>();
+        Ok(())
+    }
+    fn seal(&mut self) -> Result<(), AnyError> {
+        Ok(())
+    }
+    fn publish(&mut self) -> Result<(), AnyError> {
+        Ok(())
+    }
+    fn discard(&mut self) -> Result<(), AnyError> {
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// How long it takes to release the rows of the job, after it was asked.
+    fn release(&mut self, job: &Job, tokens: &TokenKey) -> Duration {
+        self.asked += 1;
+        let job = Job { id: format!("job-{}", self.asked).into(), ..job.clone() };
+        self.approve(&job);
+        let answer = self.gate.ask(&job);
+        let permit = answer.permit.unwrap();
+        let mut ids = job.customers.ids().iter();
+        let mut rows = |row: &mut Row| {
+            let Some(id) = ids.next() else { return Ok(false) };
+            row.begin(id);
+            (0..job.fields.len()).for_each(|_| row.push(Some("somebody.or.other@example.com")));
+            Ok(true)
+        };
+        let release = Release {
+            gate: &self.gate,
+            job: &job,
+            decision: &answer.decision,
+            carries_out: &ObligationKind::ALL.into(),
+            tokens: Some(tokens),
+        };
+        let mut sink = Counting::default();
+        let started = Instant::now();
+        let released = permit.release(&release, &mut rows, &mut sink).unwrap();
+        let took = started.elapsed();
+        assert!(released.left == job.customers.len() && sink.0 > 0);
+        took
+    }
+}
+
+fn releases(criterion: &mut Criterion) {
+    const ROWS: usize = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new(folder.path(), Durability::ProcessCrash);
+    let tokens = TokenKey::new(&[7; 32]);
+    let mut group = criterion.benchmark_group("release");
+    group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Elements(ROWS as u64));
+    let catalogue = desk.gate.modules().next().and_then(|module| module.manifest().catalogue.as_ref()).unwrap();
+    let fields: Vec<String> = catalogue.fields.keys().take(12).map(|name| name.to_string()).collect();
+    for (name, fields) in [("12", fields), ("1-token", vec!["customer.email".to_owned()])] {
+        let job = desk.job("bulk-two-approvals", |job| {
+            put_customers(job, ROWS);
+            job["fields"] = json!(fields);
+        });
+        group.bench_function(format!("memory/{ROWS}x{name}"), |bencher| {
+            bencher.iter_custom(|times| (0..times).map(|_| desk.release(&job, &tokens)).sum());
+        });
+    }
+    group.finish();
+}
+
 fn asks(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let mut group = criterion.benchmark_group("ask");
@@ -118,5 +197,5 @@ fn asks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, asks);
+criterion_group!(all, asks, releases);
 criterion_main!(all);
