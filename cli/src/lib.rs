@@ -18,6 +18,8 @@ mod progress;
 mod release;
 pub mod replay;
 mod setup;
+mod svg;
+mod timeline;
 
 use std::process::ExitCode;
 

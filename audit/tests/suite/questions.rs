@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::desk::{Desk, ORIGIN, Taking, customers};
 use exportgate_audit::entry::{Form, Verdict};
 use exportgate_audit::trace::{Evidence, Leaked, Suspect, Trace, TraceError, TraceQuery};
-use exportgate_audit::{CustomerKey, Exposure, ExposureError, ExposureQuery, Prefix, exposure, trace};
+use exportgate_audit::{
+    CustomerKey, Day, Exposure, ExposureError, ExposureQuery, Line, Prefix, TimelineQuery, exposure, timeline, trace,
+};
 
 fn ask(desk: &Desk, query: &ExposureQuery) -> Exposure {
     exposure(&desk.records, &Prefix::none(ORIGIN), query).unwrap()
@@ -257,4 +259,40 @@ fn wrong_questions_are_refused() {
     assert_eq!(wrong.to_string(), "the customer key of epoch 1 isn't the one of this log");
     let other = ask(&query, CustomerKey::new(9, &[0; 32])).unwrap();
     assert_eq!((other.epochs_missing, other.untaken), (vec![1], 1));
+}
+
+#[test]
+fn a_timeline_shows_who_took_how_many_and_which_of_them_leaked_day_by_day() {
+    const DAY_MS: i64 = 86_400_000;
+    let mut desk = Desk::new(ORIGIN, 1);
+    let day = desk.time_ms.div_euclid(DAY_MS);
+    desk.take("ana", "billing", "crm", &customers(0..3));
+    desk.take("bob", "billing", "crm", &customers(10..15));
+    desk.take("ana", "billing", "crm", &customers(2..4));
+    desk.time_ms += 2 * DAY_MS;
+    desk.take("ana", "billing", "crm", &customers([1]));
+    desk.take("eve", "billing", "crm", &customers([1]));
+    let keys = [desk.customers.clone()];
+    let ask = |query: &TimelineQuery| timeline(&desk.records, &Prefix::none(ORIGIN), query, &keys).unwrap();
+    let line = |days: &[(i64, u64, u64)]| Line {
+        days: days.iter().map(|(after, taken, leaked)| (day + after, Day { taken: *taken, leaked: *leaked })).collect(),
+    };
+    let leaked = || vec!["customer-1".to_owned(), "customer-14".to_owned(), "customer-99".to_owned()];
+    let all = ask(&TimelineQuery { leaked: leaked(), ..TimelineQuery::default() });
+    let expected = [
+        ("ana".to_owned(), line(&[(0, 5, 1), (2, 1, 1)])),
+        ("bob".to_owned(), line(&[(0, 5, 1)])),
+        ("eve".to_owned(), line(&[(2, 1, 1)])),
+    ];
+    assert_eq!(all.agents, expected, "whoever took most first");
+    assert_eq!(all.others, Line::default());
+    assert_eq!(all.agents[0].1.total(), Day { taken: 6, leaked: 2 });
+    let bob = TimelineQuery { agents: vec!["bob".into()], leaked: leaked(), ..TimelineQuery::default() };
+    let some = ask(&bob);
+    assert_eq!((some.agents.len(), some.others), (1, line(&[(0, 5, 1), (2, 2, 2)])));
+    let only = ask(&TimelineQuery { only: true, since_ms: Some((day + 1) * DAY_MS), ..bob });
+    assert_eq!((only.agents, only.others), (vec![("bob".to_owned(), Line::default())], Line::default()));
+    let wrong =
+        timeline(&desk.records, &Prefix::none(ORIGIN), &TimelineQuery::default(), &[CustomerKey::new(1, &[9; 32])]);
+    assert_eq!(wrong, Err(ExposureError::WrongKey { epoch: 1 }));
 }

@@ -191,6 +191,9 @@ pub struct Exposure {
     /// hashes with `--json`.
     #[arg(long, value_name = "FILE")]
     pub customers: Option<PathBuf>,
+    /// Draw the customers taken a day; without `--agent`, of those who took most.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// Print the answer as JSON.
     #[arg(long)]
     pub json: bool,
@@ -210,6 +213,9 @@ pub struct Trace {
     /// cautiously.
     #[arg(long, value_name = "NUMBER")]
     pub population: Option<u64>,
+    /// Draw the customers that the first suspects took a day, the leaked ones marked.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// Print the answer as JSON.
     #[arg(long)]
     pub json: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use exportgate::audit_log::{CustomerKey, Exposed, Exposure, ExposureQuery, exposure};
+use exportgate::audit_log::{CustomerKey, Exposed, Exposure, ExposureQuery, TimelineQuery, exposure, timeline};
 use exportgate::job_file::print_datetime;
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use crate::args::audit::Exposure as Args;
 use crate::customer_list;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, count};
+use crate::timeline::{Marks, draw};
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
@@ -18,7 +19,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let query =
         ExposureQuery { agent: args.agent.clone(), since_ms: args.span.since_ms()?, until_ms: args.span.until_ms()? };
     let records = opened.records()?;
-    let found = exposure(&records, &opened.prefix(&records)?, &query).map_err(|error| {
+    let prefix = opened.prefix(&records)?;
+    let found = exposure(&records, &prefix, &query).map_err(|error| {
         Failure::input(error.to_string()).help("run `exportgate audit verify` when the log can't be read")
     })?;
     let people = match &args.customers {
@@ -37,6 +39,22 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         output::print(&to_json(&found, people.as_ref())?)?;
     } else {
         show(args, &found, people.as_ref())?;
+    }
+    if let Some(path) = &args.svg {
+        let query = TimelineQuery {
+            agents: args.agent.iter().cloned().collect(),
+            since_ms: query.since_ms,
+            until_ms: query.until_ms,
+            leaked: Vec::new(),
+            only: args.agent.is_some(),
+        };
+        let drawn = timeline(&records, &prefix, &query, &[])
+            .map_err(|error| Failure::input(error.to_string()).help("run `exportgate audit verify`"))?;
+        let title = match &args.agent {
+            Some(agent) => format!("What {agent} took"),
+            None => "What was taken, and by whom".to_owned(),
+        };
+        output::write(path, draw(&title, &drawn, Marks::None).as_bytes())?;
     }
     Ok(Exit::Done)
 }

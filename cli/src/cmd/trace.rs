@@ -1,6 +1,7 @@
 //! `exportgate trace`: whose takings explain that these customers' data turned up.
 
 use exportgate::audit_log::trace::{Leaked, Suspect, Trace, TraceQuery, trace};
+use exportgate::audit_log::{TimelineQuery, timeline};
 use exportgate::job_file::print_datetime;
 use serde_json::{Value, json};
 
@@ -9,6 +10,10 @@ use crate::args::audit::Trace as Args;
 use crate::customer_list;
 use crate::failure::{Exit, Failure, visible};
 use crate::output::{self, count};
+use crate::timeline::{Marks, draw};
+
+/// Suspects that a picture shows.
+const SUSPECTS_DRAWN_MAX: usize = 5;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
@@ -22,7 +27,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let keys = opened.customer_keys()?;
     let records = opened.records()?;
-    let found = trace(&records, &opened.prefix(&records)?, &query, &keys).map_err(|error| {
+    let prefix = opened.prefix(&records)?;
+    let found = trace(&records, &prefix, &query, &keys).map_err(|error| {
         Failure::input(error.to_string()).help("check the list of customers, and the keys under `[audit]`")
     })?;
     if args.json {
@@ -31,6 +37,25 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         output::print(&json)?;
     } else {
         show(&found)?;
+    }
+    if let Some(path) = &args.svg {
+        // The agents who are named, and then those who explain most.
+        let mut agents: Vec<String> = Vec::new();
+        for suspect in found.named.iter().chain(&found.agents) {
+            if !agents.contains(&suspect.name) {
+                agents.push(suspect.name.clone());
+            }
+        }
+        let days = TimelineQuery {
+            agents: agents.into_iter().take(SUSPECTS_DRAWN_MAX).collect(),
+            since_ms: query.since_ms,
+            until_ms: query.until_ms,
+            leaked: query.leaked.into_iter().map(|leaked| leaked.customer).collect(),
+            only: false,
+        };
+        let drawn = timeline(&records, &prefix, &days, &keys)
+            .map_err(|error| Failure::input(error.to_string()).help("run `exportgate audit verify`"))?;
+        output::write(path, draw("Who took the leaked customers", &drawn, Marks::Leaked).as_bytes())?;
     }
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::outcome::{Incident, Point};
 use crate::output::count;
+use crate::svg::{Svg, number, ratio, shorten};
 
 /// Pixels from one panel to the next.
 const STEP: (f64, f64) = (312.0, 214.0);
@@ -35,107 +36,74 @@ pub fn draw(incidents: &[Incident]) -> String {
     let columns = COLUMNS.min(incidents.len().max(1));
     let width = 2.0f64.mul_add(MARGIN, number(columns) * STEP.0) - (STEP.0 - PLOT.0);
     let height = number(rows).mul_add(STEP.1, HEAD + MARGIN);
-    let mut svg = Svg::default();
-    svg.open(width.max(620.0), height);
+    let mut svg = Svg::new(width.max(620.0), height);
     svg.text(MARGIN, 36.0, "title", "start", "What was taken, and what the gate would have let out");
-    svg.legend(MARGIN, 62.0);
+    legend(&mut svg, MARGIN, 62.0);
     for (place, incident) in incidents.iter().enumerate() {
         let x = number(place % COLUMNS).mul_add(STEP.0, MARGIN);
         let y = number(place / COLUMNS).mul_add(STEP.1, HEAD);
-        svg.panel(x, y, incident);
+        panel(&mut svg, x, y, incident);
     }
-    svg.text.push_str("</svg>\n");
-    svg.text
+    svg.finish()
 }
 
-#[derive(Default)]
-struct Svg {
-    text: String,
+fn legend(svg: &mut Svg, x: f64, y: f64) {
+    svg.put(format_args!(
+        r##"<rect x="{x:.1}" y="{:.1}" width="18" height="10" fill="#d8dee4" stroke="#8c959f"/>"##,
+        y - 9.0
+    ));
+    svg.text(x + 25.0, y, "note", "start", "customers taken in reality");
+    svg.put(format_args!(
+        r##"<line x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}" stroke="#b42318" stroke-width="2.5"/>"##,
+        x + 185.0,
+        y - 4.0,
+        x + 203.0,
+        y - 4.0
+    ));
+    svg.text(x + 210.0, y, "note", "start", "customers let out by the pack");
+    svg.put(format_args!(
+        r##"<line x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}" stroke="#59636e" stroke-dasharray="3 3"/>"##,
+        x + 395.0,
+        y - 4.0,
+        x + 413.0,
+        y - 4.0
+    ));
+    svg.text(x + 420.0, y, "note", "start", "first denial");
 }
 
-impl Svg {
-    fn put(&mut self, element: std::fmt::Arguments<'_>) {
-        // NB: writing to a string can't fail.
-        let _ = self.text.write_fmt(element);
-        self.text.push('\n');
-    }
-
-    fn open(&mut self, width: f64, height: f64) {
-        self.put(format_args!(
-            r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" font-family="Helvetica, Arial, sans-serif">
-<style>
-.title {{ font-size: 20px; font-weight: bold; fill: #1f2328 }}
-.name {{ font-size: 13px; font-weight: bold; fill: #1f2328 }}
-.note {{ font-size: 11px; fill: #59636e }}
-.out {{ font-size: 11px; font-weight: bold; fill: #b42318 }}
-</style>
-<rect width="100%" height="100%" fill="#ffffff"/>"##
+fn panel(svg: &mut Svg, x: f64, y: f64, incident: &Incident) {
+    let (left, top) = (x + PLOT_AT.0, y + PLOT_AT.1);
+    let bottom = top + PLOT.1;
+    let scale = Scale { left, bottom, days: incident.days.max(f64::MIN_POSITIVE), taken: incident.customers_taken };
+    // A title reads "whom: what happened"; what happened makes room for the manner where there are several.
+    let (whom, what) = incident.title.split_once(": ").unwrap_or((&incident.title, ""));
+    let note = if incident.manner.is_empty() { what } else { &incident.manner };
+    svg.text(x, y + 14.0, "name", "start", &shorten(&format!("{whom}, {}", incident.year), NAME_CHARS_MAX));
+    svg.text(x, y + 29.0, "note", "start", &shorten(note, NOTE_CHARS_MAX));
+    svg.put(format_args!(
+        r##"<rect x="{left:.1}" y="{top:.1}" width="{:.1}" height="{:.1}" fill="#f6f8fa"/>"##,
+        PLOT.0, PLOT.1
+    ));
+    let taken = scale.line(&incident.taken);
+    svg.put(format_args!(
+        r##"<polygon points="{left:.1},{bottom:.1} {taken} {:.1},{bottom:.1}" fill="#d8dee4"/><polyline points="{taken}" fill="none" stroke="#8c959f"/>"##,
+        left + PLOT.0
+    ));
+    if let Some(stop) = &incident.stop {
+        let at = scale.x(stop.day);
+        svg.put(format_args!(
+            r##"<line x1="{at:.1}" y1="{top:.1}" x2="{at:.1}" y2="{bottom:.1}" stroke="#59636e" stroke-dasharray="3 3"/>"##
         ));
     }
-
-    fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
-        let text = escape(text);
-        self.put(format_args!(r#"<text x="{x:.1}" y="{y:.1}" class="{class}" text-anchor="{anchor}">{text}</text>"#));
-    }
-
-    fn legend(&mut self, x: f64, y: f64) {
-        self.put(format_args!(
-            r##"<rect x="{x:.1}" y="{:.1}" width="18" height="10" fill="#d8dee4" stroke="#8c959f"/>"##,
-            y - 9.0
-        ));
-        self.text(x + 25.0, y, "note", "start", "customers taken in reality");
-        self.put(format_args!(
-            r##"<line x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}" stroke="#b42318" stroke-width="2.5"/>"##,
-            x + 185.0,
-            y - 4.0,
-            x + 203.0,
-            y - 4.0
-        ));
-        self.text(x + 210.0, y, "note", "start", "customers let out by the pack");
-        self.put(format_args!(
-            r##"<line x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}" stroke="#59636e" stroke-dasharray="3 3"/>"##,
-            x + 395.0,
-            y - 4.0,
-            x + 413.0,
-            y - 4.0
-        ));
-        self.text(x + 420.0, y, "note", "start", "first denial");
-    }
-
-    fn panel(&mut self, x: f64, y: f64, incident: &Incident) {
-        let (left, top) = (x + PLOT_AT.0, y + PLOT_AT.1);
-        let bottom = top + PLOT.1;
-        let scale = Scale { left, bottom, days: incident.days.max(f64::MIN_POSITIVE), taken: incident.customers_taken };
-        // A title reads "whom: what happened"; what happened makes room for the manner where there are several.
-        let (whom, what) = incident.title.split_once(": ").unwrap_or((&incident.title, ""));
-        let note = if incident.manner.is_empty() { what } else { &incident.manner };
-        self.text(x, y + 14.0, "name", "start", &shorten(&format!("{whom}, {}", incident.year), NAME_CHARS_MAX));
-        self.text(x, y + 29.0, "note", "start", &shorten(note, NOTE_CHARS_MAX));
-        self.put(format_args!(
-            r##"<rect x="{left:.1}" y="{top:.1}" width="{:.1}" height="{:.1}" fill="#f6f8fa"/>"##,
-            PLOT.0, PLOT.1
-        ));
-        let taken = scale.line(&incident.taken);
-        self.put(format_args!(
-            r##"<polygon points="{left:.1},{bottom:.1} {taken} {:.1},{bottom:.1}" fill="#d8dee4"/><polyline points="{taken}" fill="none" stroke="#8c959f"/>"##,
-            left + PLOT.0
-        ));
-        if let Some(stop) = &incident.stop {
-            let at = scale.x(stop.day);
-            self.put(format_args!(
-                r##"<line x1="{at:.1}" y1="{top:.1}" x2="{at:.1}" y2="{bottom:.1}" stroke="#59636e" stroke-dasharray="3 3"/>"##
-            ));
-        }
-        self.put(format_args!(
-            r##"<polyline points="{}" fill="none" stroke="#b42318" stroke-width="2.5"/>"##,
-            scale.line(&incident.let_out)
-        ));
-        self.text(x, top - 8.0, "note", "start", &format!("{} taken", count(incident.customers_taken)));
-        let out = format!("{} let out", count(incident.customers_let_out));
-        self.text(left + PLOT.0, top - 8.0, "out", "end", &out);
-        self.text(left, bottom + 15.0, "note", "start", &shorten(&incident.stopped_text(), STOP_CHARS_MAX));
-        self.text(left + PLOT.0, bottom + 15.0, "note", "end", &span(incident.days));
-    }
+    svg.put(format_args!(
+        r##"<polyline points="{}" fill="none" stroke="#b42318" stroke-width="2.5"/>"##,
+        scale.line(&incident.let_out)
+    ));
+    svg.text(x, top - 8.0, "note", "start", &format!("{} taken", count(incident.customers_taken)));
+    let out = format!("{} let out", count(incident.customers_let_out));
+    svg.text(left + PLOT.0, top - 8.0, "out", "end", &out);
+    svg.text(left, bottom + 15.0, "note", "start", &shorten(&incident.stopped_text(), STOP_CHARS_MAX));
+    svg.text(left + PLOT.0, bottom + 15.0, "note", "end", &span(incident.days));
 }
 
 /// From days and customers to pixels.
@@ -175,25 +143,4 @@ impl Scale {
 
 fn span(days: f64) -> String {
     if days <= 1.0 { format!("{:.0} h", (days * 24.0).max(1.0)) } else { format!("{days:.0} days") }
-}
-
-fn shorten(text: &str, chars_max: usize) -> String {
-    if text.chars().count() <= chars_max {
-        return text.to_owned();
-    }
-    text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "pixels of a picture")]
-fn number(count: usize) -> f64 {
-    count as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "pixels of a picture")]
-fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
 }

@@ -117,6 +117,25 @@ fn exposure_and_trace_answer_from_the_log() {
 }
 
 #[test]
+fn exposure_and_trace_are_drawn() {
+    let (dir, _) = with_log();
+    used(&dir);
+    let drawn = |args: &[&str]| {
+        run(dir.path(), args).exits(0);
+        std::fs::read_to_string(dir.path().join("out.svg")).unwrap()
+    };
+    let all = drawn(&["exposure", "--svg", "out.svg"]);
+    assert!(all.contains("What was taken, and by whom") && all.contains("2 taken, at most 2 a bar"), "{all}");
+    assert!(!all.contains(">bob<"), "what was cancelled wasn't taken: {all}");
+    assert!(drawn(&["exposure", "--agent", "ana", "--json", "--svg", "out.svg"]).contains("What ana took"));
+    assert!(drawn(&["exposure", "--agent", "eve", "--svg", "out.svg"]).contains("nobody took anything"));
+    write(&dir, "leaked.csv", "id\nc-2\nc-9\n");
+    let traced = drawn(&["trace", "--customers", "leaked.csv", "--svg", "out.svg"]);
+    assert!(traced.contains("1 leaked, of 2 taken") && !traced.contains("c-2"), "{traced}");
+    run(dir.path(), &["exposure", "--svg", "none/out.svg"]).exits(5).complains("can't write `none/out.svg`");
+}
+
+#[test]
 fn events_are_lines_of_json() {
     let (dir, _) = with_log();
     used(&dir);
