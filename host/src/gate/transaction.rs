@@ -54,9 +54,10 @@ impl Gate {
     /// It always decides: what goes wrong is a denial with its [`Cause`], and then nothing is reserved. Views, reports and
     /// tool calls are asked like exports, and share the budget with them.
     ///
-    /// Asking again with the same id, before its permit was used, gives the permit again and counts nothing twice; the approvals
-    /// that it used hold for it until then, and for no other job. A job that was denied or challenged can be asked again under its id; one whose permit was used, that was committed or
-    /// cancelled, can't, and neither can another job under that id.
+    /// Asking again with the same id, before its permit was used, gives the permit again and counts nothing twice; the
+    /// approvals that it used hold for it until then, and for no other job. A job that was denied or challenged can be asked
+    /// again under its id; one whose permit was used, that was committed or cancelled, can't, and neither can another job
+    /// under that id.
     pub fn ask(&self, job: &Job) -> Answer {
         let fail = |cause| Answer::without_permit(self.fail(job, cause));
         let Some(ledgered) = &self.ledgered else { return fail(Cause::NoLedger) };
