@@ -19,12 +19,12 @@ mod job;
 #[cfg(feature = "postgres")]
 #[path = "ask/postgres.rs"]
 mod postgres;
+#[path = "ask/release.rs"]
+mod release;
 #[cfg(feature = "postgres")]
 #[path = "../../ledger/tests/support/server.rs"]
 #[expect(dead_code, reason = "other tests make databases")]
 mod server;
-#[path = "ask/release.rs"]
-mod release;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};

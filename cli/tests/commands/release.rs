@@ -17,11 +17,11 @@ const FIELDS: [&str; 4] = ["customer.name", "customer.email", "account.plan", "a
 fn write_job(dir: &TempDir, id: &str, customers: &[&str]) {
     let row = |id: &&str| {
         let ticket = (!id.starts_with("loose")).then(|| format!("t-{id}"));
-        let mut row = serde_json::json!({ "id": id, "legalHold": id.starts_with("held") });
-        if let Some(ticket) = ticket {
-            row["ticket"] = ticket.into();
+        let held = id.starts_with("held");
+        match ticket {
+            Some(ticket) => serde_json::json!({ "id": id, "legalHold": held, "ticket": ticket }),
+            None => serde_json::json!({ "id": id, "legalHold": held }),
         }
-        row
     };
     let ticket = |id: &&str| {
         let attributes = serde_json::json!({ "customer": id, "assignee": "ana" });
@@ -46,7 +46,9 @@ fn release(dir: &TempDir, input: &str, output: &str, more: &[&str]) -> Ran {
 /// What the ledger says of a job: its state, and how many customers count.
 fn state(dir: &TempDir, job: &str) -> Option<(JobState, u64)> {
     let key = std::fs::read_to_string(dir.path().join("ledger.key")).unwrap();
-    let key: Vec<u8> = (0..32).map(|byte| u8::from_str_radix(&key[2 * byte..2 * byte + 2], 16).unwrap()).collect();
+    let digit = |digit: u8| u8::try_from(char::from(digit).to_digit(16).unwrap()).unwrap();
+    let (pairs, _) = key.trim().as_bytes().as_chunks::<2>();
+    let key: Vec<u8> = pairs.iter().map(|[high, low]| 16 * digit(*high) + digit(*low)).collect();
     let path = dir.path().join("ledger.sqlite");
     let ledger = SqliteLedger::open(path, CustomerKey::new(&key).unwrap(), SqliteOptions::default()).unwrap();
     ledger.job(job).unwrap().map(|job| (job.state, job.counted))

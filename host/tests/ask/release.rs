@@ -200,8 +200,11 @@ impl Sink for ShelfSink {
     }
 }
 
-/// These rows, a customer and its values each.
-fn rows(rows: &[(&str, &[Option<&str>])]) -> impl Rows + use<> {
+/// A row to be read: a customer and its values.
+type Given<'a> = (&'a str, &'a [Option<&'a str>]);
+
+/// These rows.
+fn rows(rows: &[Given<'_>]) -> impl Rows + use<> {
     let rows: Vec<(String, Vec<Option<String>>)> = rows
         .iter()
         .map(|(customer, values)| {
@@ -324,7 +327,7 @@ fn every_row_is_as_it_was_decided() {
     let count: usize = std::env::var("RELEASE_ROWS").map_or(5_000, |rows| rows.parse().unwrap());
     let desk = Desk::new(&desk_guest());
     let ids: Vec<Arc<str>> = (0..count).map(|number| Arc::from(format!("customer-{number}"))).collect();
-    let flag = |every: usize| Column::bools((0..count).map(move |number| Some(number % every == 0)));
+    let flag = |every: usize| Column::bools((0..count).map(move |number| Some(number.is_multiple_of(every))));
     let customers = Customers::new(ids.iter().cloned()).unwrap();
     let customers = customers.with_attribute("canary", flag(7)).unwrap().with_attribute("hold", flag(5)).unwrap();
     let job = Job { customers, ..job_of("job-1", "ana", &[], &FIELDS) };
@@ -366,7 +369,7 @@ fn every_row_is_as_it_was_decided() {
         }
         fn row(&mut self, row: &Row) -> Result<(), AnyError> {
             let customer: usize = row.customer().strip_prefix("customer-").unwrap().parse().unwrap();
-            assert!(self.decision.includes(customer) && customer % 9 != 8 && customer % 5 != 0);
+            assert!(self.decision.includes(customer) && customer % 9 != 8 && !customer.is_multiple_of(5));
             assert!(!std::mem::replace(&mut self.seen[customer], true));
             self.rows += 1;
             assert_eq!(row.len(), FIELDS.len());
@@ -377,7 +380,7 @@ fn every_row_is_as_it_was_decided() {
                     (Form::Plain, _) => Some(stored),
                     (Form::Partial, 0) => Some("u***@***".to_owned()),
                     (Form::Partial, 1) => Some("****".to_owned()),
-                    (Form::Partial, _) => Some(format!("****{}", &stored[stored.len() - 4..])),
+                    (Form::Partial, _) => Some(format!("****{}", stored.get(stored.len() - 4..).unwrap())),
                     (Form::Token, _) => {
                         let token = value.unwrap().to_owned();
                         assert!(token.starts_with("tok_") && token.len() == 36 && !token.contains(&stored));
@@ -411,7 +414,7 @@ fn every_row_is_as_it_was_decided() {
         Release { gate: &desk.gate, job: &job, decision, carries_out: &BTreeSet::new(), tokens: Some(&desk.tokens) };
     let released = answer.permit.as_ref().unwrap().release(&release, &mut input, &mut sink).unwrap();
     assert!(sink.published && sink.rows > count / 2 && released.left == sink.rows);
-    assert!(sink.seen.iter().enumerate().all(|(place, seen)| *seen == (place % 9 != 8 && place % 5 != 0)));
+    assert!(sink.seen.iter().enumerate().all(|(place, seen)| *seen == (place % 9 != 8 && !place.is_multiple_of(5))));
     assert_eq!(desk.state("job-1"), (JobState::Committed, u64::try_from(sink.rows).unwrap()));
     desk.check_no_secret_on_disk();
 }
@@ -424,7 +427,7 @@ fn gcd(a: usize, b: usize) -> usize {
 #[test]
 fn rows_that_were_not_decided_release_nothing() {
     let good: &[Option<&str>] = &[Some("S3CR3T"), Some("S3CR3T"), Some("S3CR3T")];
-    let cases: [(&str, &[(&str, &[Option<&str>])]); 5] = [
+    let cases: [(&str, &[Given<'_>]); 5] = [
         ("row 2 is of a customer about whom nothing was decided", &[("c-1", good), ("S3CR3T", good)]),
         ("row 3 is of a customer who had a row before", &[("c-1", good), ("c-2", good), ("c-1", good)]),
         ("row 2 is of a customer who had a row before", &[("held-1", good), ("held-1", good)]),
@@ -556,7 +559,9 @@ fn an_agent_who_is_revoked_while_rows_are_written_gets_nothing() {
     let job = job_of("job-1", "ana", &["c-1"], &FIELDS);
     let answer = desk.ask(&job);
     let ledger = desk.ledger.clone();
-    let shelf = Shelf::on_seal(move || ledger.revoke("ana", "left", NOW_MS).unwrap());
+    let shelf = Shelf::on_seal(move || {
+        ledger.revoke("ana", "left", NOW_MS).unwrap();
+    });
     let error = desk.release(&job, &answer, &mut rows(&[("c-1", &[None, None, None])]), &shelf).unwrap_err();
     assert!(error.to_string().starts_with("agent `ana` is revoked since"), "{error}");
     shelf.check_empty();
