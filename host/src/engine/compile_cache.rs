@@ -103,7 +103,8 @@ fn check_tree(path: &Path, owner: u32, shut: bool, depth: usize, left: &mut usiz
     Ok(())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
