@@ -7,7 +7,7 @@ const PLOT: (f64, f64) = (560.0, 320.0);
 /// Where it begins.
 const AT: (f64, f64) = (84.0, 84.0);
 /// Pixels to its right, for names of curves.
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 330.0;
 /// Pixels below it, for the axis.
 const BELOW: f64 = 58.0;
 /// Pixels between the names of two curves at least.

@@ -156,6 +156,8 @@ fn wasmtime_config(limits: &EngineConfig) -> wasmtime::Config {
         .cranelift_nan_canonicalization(true)
         // A backtrace would be paid for at each trap, and would only say what a hostile guest wants it to say.
         .wasm_backtrace_max_frames(None)
+        // Without backtraces nothing asks where in the module an instruction came from; it would be made, kept and loaded.
+        .generate_address_map(false)
         .wasm_bulk_memory(true)
         .wasm_multi_value(true)
         .wasm_tail_call(false)
