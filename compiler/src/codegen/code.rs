@@ -3,6 +3,11 @@
 use wasm_encoder as wasm;
 use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
 
+use exportgate_contract::limits::{FUNCTION_BYTES_MAX, FUNCTION_LOCALS_MAX};
+
+/// Bytes that a function takes beside its instructions and locals: counts and its end.
+const FUNCTION_FRAME_BYTES: usize = 64;
+
 /// The module's variables. All are of type `i32`.
 ///
 /// Those named after cells come twice: where the first point of the frame lies, and where the current point lies.
@@ -129,9 +134,12 @@ impl Code {
         self.bytes.len()
     }
 
-    /// How many locals there are beside the parameters.
-    pub(super) fn local_count(&self) -> usize {
-        self.locals.len()
+    /// Whether a function may be as large.
+    pub(super) fn fits_a_function(&self) -> bool {
+        // Each local takes two bytes at most, where the function says which it has.
+        let bytes = self.byte_len().saturating_add(self.locals.len().saturating_mul(2));
+        let locals_max = usize::try_from(FUNCTION_LOCALS_MAX).unwrap_or(usize::MAX);
+        bytes.saturating_add(FUNCTION_FRAME_BYTES) <= FUNCTION_BYTES_MAX && self.locals.len() <= locals_max
     }
 
     /// How many instructions there are: no path through a body without loops executes more.

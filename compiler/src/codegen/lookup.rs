@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::{Instruction as I, ValType};
 
-use exportgate_contract::limits::{FUNCTION_BYTES_MAX, FUNCTION_LOCALS_MAX};
+use exportgate_contract::limits::FUNCTION_BYTES_MAX;
 use exportgate_contract::types::Type;
 
 use super::code::{Code, Label, Local};
@@ -28,9 +28,6 @@ const NODES_MAX: usize = 768;
 
 /// Symbols from the first key of a lookup to the last, for each key: more would make its dense table too large.
 const SPAN_PER_KEY_MAX: u32 = 8;
-
-/// Bytes that a function takes beside its instructions and locals: counts and its end.
-const FUNCTION_FRAME_BYTES: usize = 64;
 
 /// A function with the policies from one position up to another.
 struct Chunk {
@@ -272,9 +269,7 @@ fn emit_chunk(
         emitter.code.end();
         emitter.emit_policy(policy.0, condition);
         emitter.code.increase(position, 1).br(next);
-        let bytes = emitter.code.byte_len().saturating_add(emitter.code.local_count().saturating_mul(2));
-        let locals_max = usize::try_from(FUNCTION_LOCALS_MAX).unwrap_or(usize::MAX);
-        if bytes.saturating_add(FUNCTION_FRAME_BYTES) > FUNCTION_BYTES_MAX || emitter.code.local_count() > locals_max {
+        if !emitter.code.fits_a_function() {
             return Err(EmitError::PolicyTooLarge { policy: *policy, bytes_max: FUNCTION_BYTES_MAX });
         }
     }

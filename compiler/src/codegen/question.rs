@@ -7,7 +7,7 @@
 
 use wasm_encoder::ValType;
 
-use exportgate_contract::limits::{FUNCTION_BYTES_MAX, FUNCTION_LOCALS_MAX};
+use exportgate_contract::limits::FUNCTION_BYTES_MAX;
 use exportgate_contract::manifest::Axis;
 
 use super::code::Code;
@@ -24,9 +24,6 @@ use crate::ir::Question;
 /// Bytes after which a function of policies is closed and the next one begun: a compiler of Wasm takes more than
 /// linear time for a function, and several at once.
 pub(super) const POLICY_FUNCTION_BYTES: usize = 16 << 10;
-
-/// Bytes that a function takes beside its instructions and locals: counts and its end.
-const FUNCTION_FRAME_BYTES: usize = 64;
 
 /// What asking a question needs.
 pub(super) struct Asked {
@@ -104,12 +101,7 @@ fn emit_policies(module: &mut Module, question: &Question, facts: &[FactPlace]) 
         let mut emitter = Emitter::new(module, facts, &states);
         while let Some((policy, condition)) = conditions.next_if(|_| emitter.code.byte_len() < POLICY_FUNCTION_BYTES) {
             emitter.emit_policy(policy.0, condition);
-            // Each local takes two bytes at most, where the function says which it has.
-            let bytes = emitter.code.byte_len().saturating_add(emitter.code.local_count().saturating_mul(2));
-            let locals_max = usize::try_from(FUNCTION_LOCALS_MAX).unwrap_or(usize::MAX);
-            if bytes.saturating_add(FUNCTION_FRAME_BYTES) > FUNCTION_BYTES_MAX
-                || emitter.code.local_count() > locals_max
-            {
+            if !emitter.code.fits_a_function() {
                 return Err(EmitError::PolicyTooLarge { policy: *policy, bytes_max: FUNCTION_BYTES_MAX });
             }
         }

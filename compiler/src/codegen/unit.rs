@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wasm_encoder::Instruction as I;
 use wasm_encoder::ValType;
 
-use exportgate_contract::limits::{FUNCTION_BYTES_MAX, FUNCTION_LOCALS_MAX};
+use exportgate_contract::limits::FUNCTION_BYTES_MAX;
 use exportgate_contract::manifest::Axis;
 
 use super::code::{Global, Label, Local};
@@ -36,9 +36,6 @@ pub(super) const NO_ERROR: u64 = 1 << 63;
 
 /// A word that never occurs.
 pub(super) const NEVER: u64 = 1 << 62;
-
-/// Bytes that a function takes beside its instructions and locals: counts and its end.
-const FUNCTION_FRAME_BYTES: usize = 64;
 
 /// States of a guard: what it found.
 const FALSE: u32 = 0;
@@ -386,11 +383,7 @@ impl Unit<'_> {
 
     /// Refuses code that got too large; the first of the policies `users` is to blame.
     fn check_size(&self, emitter: &Emitter<'_>, users: u64) -> Result<(), EmitError> {
-        // Each local takes two bytes at most, where the function says which it has.
-        let bytes = emitter.code.byte_len().saturating_add(emitter.code.local_count().saturating_mul(2));
-        let locals_max = usize::try_from(FUNCTION_LOCALS_MAX).unwrap_or(usize::MAX);
-        if bytes.saturating_add(FUNCTION_FRAME_BYTES) <= FUNCTION_BYTES_MAX && emitter.code.local_count() <= locals_max
-        {
+        if emitter.code.fits_a_function() {
             return Ok(());
         }
         let first = usize::try_from(users.trailing_zeros()).ok().and_then(|place| self.policies.get(place));
