@@ -7,7 +7,10 @@ use super::connection::failure;
 use crate::error::StoreError;
 
 /// The version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// What stands in place of the first records, once they were dropped. Version 1 had no such table.
+const DROPPED: &str = "CREATE TABLE IF NOT EXISTS dropped (one BIGINT PRIMARY KEY CHECK (one = 1), before BIGINT NOT NULL, kept BYTEA NOT NULL)";
 
 /// Tables are in the schema that `search_path` names. Bytes compare as in SQLite, and names by their bytes.
 const TABLES: &str = r#"
@@ -108,13 +111,12 @@ CREATE TABLE review (
     closed_ms BIGINT
 );
 CREATE TABLE record (number BIGINT PRIMARY KEY, bytes BYTEA NOT NULL);
-CREATE TABLE dropped (one BIGINT PRIMARY KEY CHECK (one = 1), before BIGINT NOT NULL, kept BYTEA NOT NULL);
 -- How many records there are. A row of its own, because whoever appends one holds it until its transaction ends.
 CREATE TABLE records (count BIGINT NOT NULL);
 "#;
 
-/// Makes the tables where the schema is empty and `create` says so, or checks that they are there; then that the customers
-/// were hashed under this key.
+/// Makes the tables where the schema is empty and `create` says so, brings those of version 1 up to date, or checks that they
+/// are there; then that the customers were hashed under this key.
 pub(super) fn prepare(client: &mut Client, schema: &str, key_check: &[u8; 16], create: bool) -> Result<(), StoreError> {
     let mut transaction = client.transaction().map_err(|error| failure(&error))?;
     let run = |error: postgres::Error| failure(&error);
@@ -132,7 +134,10 @@ pub(super) fn prepare(client: &mut Client, schema: &str, key_check: &[u8; 16], c
     if found > VERSION {
         return Err(StoreError::Newer { found, known: VERSION });
     }
-    if found < VERSION {
+    if found == 1 {
+        transaction.batch_execute(DROPPED).map_err(run)?;
+        transaction.execute("UPDATE ledger_version SET version = $1", &[&VERSION]).map_err(run)?;
+    } else if found < VERSION {
         return Err(StoreError::Foreign { place, found: format!("a ledger of version {found}") });
     }
     let found: Vec<u8> = the_row(&mut transaction, "SELECT key_check FROM state", "of its state")?;
@@ -172,6 +177,7 @@ fn make(transaction: &mut Transaction<'_>, schema: &str, key_check: &[u8; 16], e
         transaction.batch_execute(&format!("CREATE SCHEMA \"{quoted}\"")).map_err(run)?;
     }
     transaction.batch_execute(TABLES).map_err(run)?;
+    transaction.batch_execute(DROPPED).map_err(run)?;
     let sql = "INSERT INTO state VALUES (1, $1, $2, 0, $2, FALSE, 0, 0)";
     transaction.execute(sql, &[&key_check.as_slice(), &i64::MIN]).map_err(run)?;
     transaction.execute("INSERT INTO ledger_version VALUES ($1)", &[&VERSION]).map_err(run)?;

@@ -8,7 +8,16 @@ use crate::error::StoreError;
 /// `EXPL`: what tells a ledger from other SQLite files.
 const APPLICATION_ID: i64 = 0x4558_504c;
 /// The version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// What stands in place of the first records, once they were dropped. Version 1 had no such table.
+const DROPPED: &str = "
+CREATE TABLE IF NOT EXISTS dropped (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    before INTEGER NOT NULL,
+    kept BLOB NOT NULL
+) STRICT;
+";
 
 const TABLES: &str = "
 CREATE TABLE state (
@@ -117,33 +126,33 @@ CREATE TABLE record (
     number INTEGER PRIMARY KEY,
     bytes BLOB NOT NULL
 ) STRICT;
--- What stands in place of the first records, once they were dropped.
-CREATE TABLE dropped (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    before INTEGER NOT NULL,
-    kept BLOB NOT NULL
-) STRICT;
 ";
 
-/// Makes the tables in an empty file, or checks that they are there; then that the customers were hashed under this key.
+/// Makes the tables in an empty file, brings those of version 1 up to date, or checks that they are there; then that the
+/// customers were hashed under this key.
 pub(super) fn prepare(
     connection: &mut Connection,
     place: &str,
     key_check: &[u8; 16],
     create: bool,
 ) -> Result<(), StoreError> {
-    if identify(connection, place)? == Found::Nothing {
-        if !create {
-            return Err(StoreError::Missing { place: place.escape_debug().to_string() });
-        }
+    let found = identify(connection, place)?;
+    if found == Found::Nothing && !create {
+        return Err(StoreError::Missing { place: place.escape_debug().to_string() });
+    }
+    if found != Found::Ledger {
         // Another process may be doing the same: look again once no other can.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failure)?;
-        if identify(&transaction, place)? == Found::Nothing {
+        let found = identify(&transaction, place)?;
+        if found == Found::Nothing {
             transaction.execute_batch(TABLES).map_err(failure)?;
             transaction
                 .execute("INSERT INTO state VALUES (1, ?1, ?2, 0, ?2, 0, 0, 0)", params![key_check, i64::MIN])
                 .map_err(failure)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failure)?;
+        }
+        if found != Found::Ledger {
+            transaction.execute_batch(DROPPED).map_err(failure)?;
             transaction.pragma_update(None, "user_version", VERSION).map_err(failure)?;
         }
         transaction.commit().map_err(failure)?;
@@ -160,6 +169,8 @@ pub(super) fn prepare(
 #[derive(PartialEq, Eq)]
 enum Found {
     Nothing,
+    /// A ledger of version 1.
+    First,
     Ledger,
 }
 
@@ -168,6 +179,7 @@ fn identify(connection: &Connection, place: &str) -> Result<Found, StoreError> {
     let foreign = |found: String| StoreError::Foreign { place: place.escape_debug().to_string(), found };
     match (pragma("application_id")?, pragma("user_version")?) {
         (APPLICATION_ID, VERSION) => Ok(Found::Ledger),
+        (APPLICATION_ID, 1) => Ok(Found::First),
         (APPLICATION_ID, found) if found > VERSION => Err(StoreError::Newer { found, known: VERSION }),
         (APPLICATION_ID, found) => Err(foreign(format!("a ledger of version {found}"))),
         (0, 0) => {

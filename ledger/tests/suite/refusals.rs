@@ -275,7 +275,18 @@ fn files_that_are_damaged_or_not_ledgers_are_refused() {
 
     drop(open("newer.db").unwrap());
     rusqlite::Connection::open(path("newer.db")).unwrap().pragma_update(None, "user_version", 9).unwrap();
-    assert_eq!(said(open("newer.db")), "the ledger is of version 9, this program knows versions up to 1");
+    assert_eq!(said(open("newer.db")), "the ledger is of version 9, this program knows versions up to 2");
+
+    let ledger = open("first.db").unwrap();
+    declare(&ledger);
+    reserve(&ledger, "1", 0, &["x"], 1_000).unwrap();
+    drop(ledger);
+    let first = rusqlite::Connection::open(path("first.db")).unwrap();
+    first.execute_batch("DROP TABLE dropped; PRAGMA user_version = 1").unwrap();
+    let ledger = SqliteLedger::open_existing(path("first.db"), key(), SqliteOptions::default()).unwrap();
+    assert_eq!(count(&ledger, 1_000), 1, "a ledger of version 1 keeps what it counted");
+    Ledger::verify(&ledger).unwrap();
+    assert_eq!(first.pragma_query_value(None, "user_version", |row| row.get(0)), Ok(2));
 
     let ledger = open("damaged.db").unwrap();
     declare(&ledger);
@@ -336,9 +347,17 @@ fn schemas_that_are_damaged_or_not_ledgers_are_refused() {
         assert_eq!(said(foreign), message);
     }
 
+    let ledger = open("first").unwrap();
+    declare(&ledger);
+    reserve(&ledger, "1", 0, &["x"], 1_000).unwrap();
+    run("DROP TABLE first.dropped; UPDATE first.ledger_version SET version = 1");
+    let ledger = existing("first").unwrap();
+    assert_eq!(count(&ledger, 1_000), 1, "a ledger of version 1 keeps what it counted");
+    Ledger::verify(&ledger).unwrap();
+
     drop(open("newer").unwrap());
     run("UPDATE newer.ledger_version SET version = 9");
-    assert_eq!(said(open("newer")), "the ledger is of version 9, this program knows versions up to 1");
+    assert_eq!(said(open("newer")), "the ledger is of version 9, this program knows versions up to 2");
     run("UPDATE newer.ledger_version SET version = 0");
     assert!(said(open("newer")).ends_with("isn't a ledger: a ledger of version 0"));
     run("DELETE FROM newer.ledger_version");
