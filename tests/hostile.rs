@@ -77,6 +77,7 @@ fn job() -> Job {
         env: Value::record([] as [(&str, Value); 0]),
         approvals: Approvals::none(),
         entities: Arc::new(Entities::new([Entity::new(agent)]).unwrap()),
+        prepared_agent: None,
     }
 }
 

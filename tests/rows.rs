@@ -8,9 +8,9 @@ use exportgate_tests::bless::{self, workspace};
 use exportgate_tests::guests;
 use serde_json::{Value as Json, json};
 
-const NOW_MS: i64 = 1_793_872_800_000;
+pub(crate) const NOW_MS: i64 = 1_793_872_800_000;
 
-fn gate(component: &[u8], equal_rows_once: bool) -> Gate {
+pub(crate) fn gate(component: &[u8], equal_rows_once: bool) -> Gate {
     let engine = EngineConfig { equal_rows_once, ..EngineConfig::default() };
     let config = GateConfig { engine: engine.clone(), ..GateConfig::dry_run() };
     let engine = Engine::new(&engine).unwrap();
@@ -18,7 +18,7 @@ fn gate(component: &[u8], equal_rows_once: bool) -> Gate {
     Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new())).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn shown(decision: &Decision) -> String {
+pub(crate) fn shown(decision: &Decision) -> String {
     let policies = |uses: &[PolicyUse]| -> Vec<String> {
         uses.iter().map(|used| format!("{} {:?} {}", used.policy.id(), used.asked, used.points)).collect()
     };
@@ -44,7 +44,7 @@ fn shown(decision: &Decision) -> String {
 
 /// Which customers a job is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// Of any kind, with tickets of their own, of others, or that nobody knows.
     Any,
     /// As an honest agent works on: each with a ticket of its own.
@@ -54,7 +54,7 @@ enum Kind {
 }
 
 /// Customers of a few kinds, in no order.
-fn put_customers(job: &mut Json, kind: Kind, count: usize, numbers: &mut fastrand::Rng) {
+pub(crate) fn put_customers(job: &mut Json, kind: Kind, count: usize, numbers: &mut fastrand::Rng) {
     let mut tickets = Vec::new();
     let mut customers = Vec::new();
     for row in 0..count {

@@ -9,6 +9,7 @@ mod generated;
 mod guests;
 mod hostile;
 mod job_texts;
+mod prepared_agents;
 mod replay;
 mod rows;
 mod scoped;

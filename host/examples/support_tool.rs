@@ -247,6 +247,7 @@ impl Desk {
             env: env(),
             approvals: Approvals::none(),
             entities: Arc::new(Entities::new(entities)?),
+            prepared_agent: None,
         })
     }
 

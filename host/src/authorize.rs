@@ -108,6 +108,7 @@ impl<'m> Asking<'m> {
             customers: no_customers(),
             fields: &[],
             fixed: None,
+            agent: None,
             single: true,
         }))
     }

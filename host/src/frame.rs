@@ -1,5 +1,6 @@
 //! Builds frames: resolves the facts that questions read, and lays them out as `docs/contract.md` shows.
 
+pub(crate) mod agent;
 pub(crate) mod cells;
 pub(crate) mod classes;
 pub(crate) mod columns;

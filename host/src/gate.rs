@@ -1,5 +1,6 @@
 //! The gate: asks the policy modules about a job, and states what only the gate may state.
 
+mod agent;
 mod answers;
 mod approve;
 mod challenge;
@@ -31,6 +32,7 @@ use crate::job_file::JobFile;
 use crate::module::Module;
 use crate::record::Recorder;
 use crate::windows::{LedgerWindows, StatedWindows, Windows};
+pub use agent::PreparedAgent;
 pub use approve::{APPROVE, ApproveError, Approver, RequestText};
 pub use clock::{Clock, SystemClock};
 pub use error::GateError;

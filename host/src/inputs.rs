@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::customers::Customers;
 use crate::entities::{Entities, UidRef};
+use crate::frame::agent::AgentFacts;
 use crate::frame::cells::Datum;
 use crate::frame::columns::FixedColumns;
 
@@ -37,6 +38,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) fields: &'a [Arc<str>],
     /// What is known beforehand of the columns, and where each of them stands in the catalogue.
     pub(crate) fixed: Option<(&'a FixedColumns, &'a [u32])>,
+    /// What is known beforehand of the agent.
+    pub(crate) agent: Option<&'a AgentFacts>,
     /// Whether there is one row and one column whatever `customers` and `fields` hold: a single request.
     pub(crate) single: bool,
 }

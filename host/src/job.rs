@@ -8,6 +8,7 @@ use exportgate_contract::value::{EntityUid, Value};
 use exportgate_contract::vocabulary::AGENT;
 
 use crate::approvals::Approvals;
+use crate::gate::PreparedAgent;
 use crate::{Customers, Entities};
 
 /// One request to export: this agent, these fields, these customers.
@@ -32,6 +33,8 @@ pub struct Job {
     /// The agent, with roles, teams and vendors, tickets, destinations, and whatever else policies read of entities.
     /// Customers of the job don't belong here.
     pub entities: Arc<Entities>,
+    /// The agent, prepared by [`Gate::prepare_agent`](crate::Gate::prepare_agent) for all of its jobs; none where nothing was.
+    pub prepared_agent: Option<PreparedAgent>,
 }
 
 /// What is wrong with a job.

@@ -206,7 +206,8 @@ fn read_job(schema: &SchemaTypes, json: &Json, table: Option<Table<'_>>) -> Resu
     let uid = agent.uid.clone();
     let entities = Entities::new(entities.unwrap_or_default().into_iter().chain([agent]))?;
     let fields: Vec<Arc<str>> = fields;
-    let job = Job { id, agent: uid, fields: fields.into(), customers, env, approvals, entities: Arc::new(entities) };
+    let (fields, entities) = (fields.into(), Arc::new(entities));
+    let job = Job { id, agent: uid, fields, customers, env, approvals, entities, prepared_agent: None };
     Ok(JobFile { job, now_ms, usage })
 }
 

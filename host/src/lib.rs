@@ -34,6 +34,7 @@
 //!     env: Value::record([("managedDevice", Value::Bool(true))]),
 //!     approvals: Approvals::none(),
 //!     entities: Arc::new(Entities::new([ana])?),
+//!     prepared_agent: None,
 //! };
 //! let answer = gate.ask(&job);
 //! let Some(permit) = answer.permit else { return Err("show the agent `answer.decision.for_agent()`".into()) };
@@ -107,7 +108,9 @@ pub use exportgate_audit as audit_log;
 pub use exportgate_contract as contract;
 pub use exportgate_contract::value::{EntityUid, Ip, Value};
 pub use exportgate_ledger as ledger;
-pub use gate::{APPROVE, ApproveError, Approver, Clock, FALLBACK_JOBS_MAX, Gate, GateError, RequestText, SystemClock};
+pub use gate::{
+    APPROVE, ApproveError, Approver, Clock, FALLBACK_JOBS_MAX, Gate, GateError, PreparedAgent, RequestText, SystemClock,
+};
 pub use job::{IdProblem, Job, JobError};
 pub use load_error::LoadError;
 pub use manifest_error::ManifestError;

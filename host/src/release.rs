@@ -127,6 +127,7 @@ impl Permit {
     /// #     env: Value::record([("managedDevice", Value::Bool(true))]),
     /// #     approvals: Approvals::none(),
     /// #     entities: Arc::new(Entities::new([ana])?),
+    /// #     prepared_agent: None,
     /// # };
     /// // The job of this crate's front page: the address leaves in part, the card not at all.
     /// let answer = gate.ask(&job);

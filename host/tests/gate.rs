@@ -12,6 +12,8 @@ mod component;
 mod guest;
 #[path = "support/job.rs"]
 mod job;
+#[path = "gate/prepared_agent.rs"]
+mod prepared_agent;
 
 use std::sync::Arc;
 

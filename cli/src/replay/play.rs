@@ -257,6 +257,7 @@ impl<'a> Play<'a> {
             env: self.env.clone(),
             approvals: self.approvals.clone(),
             entities,
+            prepared_agent: None,
         }))
     }
 

@@ -219,6 +219,7 @@ mod tests {
             env,
             approvals: Approvals::none(),
             entities: Arc::new(Entities::new([]).unwrap()),
+            prepared_agent: None,
         }
     }
 

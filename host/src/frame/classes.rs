@@ -206,7 +206,7 @@ impl Reads<'_, '_> {
     fn source(&self, step: usize) -> Source<'_> {
         match self.sheet.steps.get(step).map(|step| &step.op) {
             Some(Op::Input(input)) => self.inputs.source(*input),
-            Some(Op::Symbol(_) | Op::Attribute { .. } | Op::Tag { .. }) | None => Source::Absent,
+            Some(Op::Symbol(_) | Op::Attribute { .. } | Op::Tag { .. } | Op::Unread) | None => Source::Absent,
         }
     }
 
@@ -217,7 +217,7 @@ impl Reads<'_, '_> {
     fn reads_column(&self, name: &str) -> bool {
         [Axis::Row, Axis::Cell].into_iter().flat_map(|axis| self.sheet.steps(axis)).any(|step| match &step.op {
             Op::Attribute { of, name: read } => **read == *name && self.is_customer(*of),
-            Op::Input(_) | Op::Symbol(_) | Op::Tag { .. } => false,
+            Op::Input(_) | Op::Symbol(_) | Op::Tag { .. } | Op::Unread => false,
         })
     }
 

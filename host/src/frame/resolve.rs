@@ -3,7 +3,7 @@
 use exportgate_contract::frame::{STATE_ABSENT, STATE_ERR, STATE_VALUE};
 use exportgate_contract::manifest::Axis;
 use exportgate_contract::types::Type;
-use exportgate_contract::vocabulary::FIELD;
+use exportgate_contract::vocabulary::{CUSTOMER, FIELD, JOB};
 
 use crate::entities::UidRef;
 use crate::error::EvaluateError;
@@ -135,7 +135,17 @@ impl<'a> Resolver<'a> {
     ///
     /// [`EvaluateError::FactType`] for a value of another type than its fact's; as [`Self::resolve_job`].
     pub(crate) fn put_job(&mut self, target: &mut Target<'_>) -> Result<(), EvaluateError> {
+        if let Some(agent) = self.inputs.agent {
+            agent.put(target);
+        }
         self.put_facts(Axis::Job, 0, target)
+    }
+
+    /// Whether an entity is in a customer or a job, above whom each job may say something else stands.
+    pub(crate) fn is_in_a_jobs_own(&mut self, step: usize) -> bool {
+        let Slot { cell: Cell::Value(Datum::Entity(uid)), known } = self.slot(step) else { return false };
+        self.ancestors.find(self.world, uid, known);
+        self.ancestors.all().iter().any(|uid| uid.entity_type == CUSTOMER || uid.entity_type == JOB)
     }
 
     /// Resolves and puts the facts of columns.
@@ -204,6 +214,7 @@ impl<'a> Resolver<'a> {
                 }
                 Op::Attribute { of, name } => self.attribute(*of, name)?,
                 Op::Tag { of, key } => self.tag(*of, *key)?,
+                Op::Unread => Cell::Err,
             };
             let known = match cell {
                 Cell::Value(Datum::Entity(uid)) if step.base => self.know(step, uid, point),
@@ -218,7 +229,7 @@ impl<'a> Resolver<'a> {
         match step.op {
             // No need to look for the row of a customer that is the row.
             Op::Input(input) if matches!(self.inputs.source(input), Source::Customers) => Known::Customer(point.row),
-            Op::Input(_) | Op::Symbol(_) | Op::Attribute { .. } | Op::Tag { .. } => self.world.know(uid),
+            Op::Input(_) | Op::Symbol(_) | Op::Attribute { .. } | Op::Tag { .. } | Op::Unread => self.world.know(uid),
         }
     }
 

@@ -8,13 +8,14 @@ use exportgate_contract::types::Type;
 use exportgate_contract::value::Value;
 use exportgate_contract::vocabulary::CUSTOMER;
 
+use crate::frame::agent::AgentFacts;
 use crate::plan::{Plan, position, varies_by_row};
 
 /// The facts that some questions read, and the steps that resolve these.
 ///
 /// Steps are numbered in the order job, column, row, cell, and on one axis in the order of their terms, so that what a step
 /// is made of comes before it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sheet {
     /// The questions that may be asked of a frame made by this sheet, ascending.
     pub(crate) questions: Vec<u32>,
@@ -30,7 +31,7 @@ pub(crate) struct Sheet {
 }
 
 /// What is read on one axis.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct AxisReads {
     /// The numbers of its steps.
     pub(crate) steps: Range<usize>,
@@ -40,7 +41,7 @@ pub(crate) struct AxisReads {
 }
 
 /// One term.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) op: Op,
     /// The term, for messages.
@@ -50,16 +51,24 @@ pub(crate) struct Step {
 }
 
 /// How a term is resolved: from an input, a constant, or what another step says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Op {
     Input(u32),
     Symbol(u32),
-    Attribute { of: usize, name: Arc<str> },
-    Tag { of: usize, key: usize },
+    Attribute {
+        of: usize,
+        name: Arc<str>,
+    },
+    Tag {
+        of: usize,
+        key: usize,
+    },
+    /// Not at all: nothing reads it any more.
+    Unread,
 }
 
 /// One fact, `place` being its number among the facts of its axis.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FactRead {
     pub(crate) place: usize,
     /// Its position in the manifest.
@@ -78,7 +87,7 @@ pub(crate) enum Mention {
     Within,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum FactKind {
     Value(usize),
     State(usize),
@@ -93,13 +102,13 @@ pub(crate) enum FactKind {
 }
 
 /// Facts of what one entity is in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InGroup {
     pub(crate) left: usize,
     pub(crate) facts: Vec<InFact>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InFact {
     pub(crate) place: usize,
     pub(crate) right: InRight,
@@ -162,6 +171,11 @@ impl Sheet {
         }
         sheet.mark_bases();
         sheet
+    }
+
+    /// What is to be resolved, and what is known, of a job whose `agent` may be prepared.
+    pub(crate) fn of<'s>(&'s self, agent: Option<&'s AgentFacts>) -> (&'s Self, Option<&'s AgentFacts>) {
+        (agent.map_or(self, |agent| &agent.sheet), agent)
     }
 
     /// What is read on an axis.
@@ -228,7 +242,7 @@ impl Sheet {
         let through = |step: &Step| match step.op {
             Op::Attribute { of, .. } => member(of).is_some(),
             Op::Tag { of, key } => follows(of) || follows(key),
-            Op::Input(_) | Op::Symbol(_) => false,
+            Op::Input(_) | Op::Symbol(_) | Op::Unread => false,
         };
         if self.steps.iter().any(through) {
             return None;
@@ -245,7 +259,7 @@ impl Sheet {
         for step in &self.steps {
             match step.op {
                 Op::Attribute { of, .. } | Op::Tag { of, .. } => bases.push(of),
-                Op::Input(_) | Op::Symbol(_) => {}
+                Op::Input(_) | Op::Symbol(_) | Op::Unread => {}
             }
         }
         for reads in [&self.job, &self.column, &self.row, &self.cell] {

@@ -71,10 +71,11 @@ impl Asking<'_> {
 
     /// Whether the module lets the job leave as things are stated now.
     fn ask_verdict(&mut self) -> Result<bool, EvaluateError> {
-        let Self { loaded, session, stated, room, .. } = self;
+        let Self { loaded, agent, session, stated, room, .. } = self;
         let words = &loaded.words;
         let asked = words.export.as_slice();
-        stated.with_inputs(words, room, |inputs| session.ask(&words.export_sheet, asked, inputs))?;
+        let (sheet, facts) = words.export_sheet.of(agent.map(|agent| &agent.verdict));
+        stated.with_inputs(words, facts, room, |inputs| session.ask(sheet, asked, inputs))?;
         let reader = Reader::new(loaded.module.plan(), words, asked, session);
         Ok(reader.export()?.is_some_and(|(outcome, allowed)| allowed && outcome.erring.is_empty()))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use exportgate_contract::manifest::Effect;
 use exportgate_contract::obligation::Remedy;
 
+use super::agent::ModuleFacts;
 use super::answers::Reader;
 use super::room::{ModuleRoom, Room, Uses, share, share_uid};
 use super::stated::Stated;
@@ -40,6 +41,8 @@ enum Judged {
 #[derive(Debug)]
 pub(super) struct Asking<'g> {
     pub(super) loaded: &'g Loaded,
+    /// What was prepared of the agent.
+    pub(super) agent: Option<&'g ModuleFacts>,
     pub(super) session: Session<'g>,
     pub(super) stated: Stated<'g>,
     pub(super) room: ModuleRoom,
@@ -165,14 +168,16 @@ impl<'g> Evaluation<'g> {
             usage.push(name, *count);
         }
         let mut denied_by_policy = false;
+        let agent = self.job.prepared_agent.as_ref().and_then(|agent| agent.facts_for(self.inner, &self.job.agent));
         let modules = room.modules.drain(..self.inner.modules.len());
-        for (loaded, mut module_room) in self.inner.modules.iter().zip(modules) {
+        for (place, (loaded, mut module_room)) in self.inner.modules.iter().zip(modules).enumerate() {
             let failed = |source| Cause::Module { module: loaded.name.clone(), source };
             let session = loaded.module.session().map_err(failed)?;
             let stated =
                 Stated::new(&loaded.words, self.job, self.approvals, self.now_ms, &room.usage, &mut module_room);
             let mut asking = Asking {
                 loaded,
+                agent: agent.and_then(|modules| modules.get(place)),
                 session,
                 stated,
                 room: module_room,
@@ -333,9 +338,10 @@ fn deny(cause: Cause) -> (Verdict, Option<Cause>) {
 impl Asking<'_> {
     /// Asks the tallies, and states their counts. Returns the policies that erred.
     pub(super) fn tally(&mut self, job: &Job) -> Result<Vec<PolicyUse>, EvaluateError> {
-        let Self { loaded, session, stated, room, .. } = self;
+        let Self { loaded, agent, session, stated, room, .. } = self;
         let words = &loaded.words;
-        stated.with_inputs(words, room, |inputs| session.ask(&words.sheet, &words.tally_questions, inputs))?;
+        let (sheet, facts) = words.sheet.of(agent.map(|agent| &agent.all));
+        stated.with_inputs(words, facts, room, |inputs| session.ask(sheet, &words.tally_questions, inputs))?;
         let reader = Reader::new(loaded.module.plan(), words, &words.tally_questions, session);
         let mut erring = Vec::new();
         reader.tallies(job.customers.len(), &mut room.tallied);
@@ -346,7 +352,7 @@ impl Asking<'_> {
 
     /// Asks all but the tallies. When these were just `tallied`, their counts are all that is new to the frame.
     fn ask_export(&mut self, tallied: bool) -> Result<(), EvaluateError> {
-        let Self { loaded, session, stated, room, .. } = self;
+        let Self { loaded, agent, session, stated, room, .. } = self;
         let words = &loaded.words;
         if tallied && words.tallies_are_numbers {
             let numbers = words
@@ -358,7 +364,8 @@ impl Asking<'_> {
                 return Ok(());
             }
         }
-        stated.with_inputs(words, room, |inputs| session.ask(&words.sheet, &words.export_questions, inputs))
+        let (sheet, facts) = words.sheet.of(agent.map(|agent| &agent.all));
+        stated.with_inputs(words, facts, room, |inputs| session.ask(sheet, &words.export_questions, inputs))
     }
 }
 

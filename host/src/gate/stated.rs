@@ -12,6 +12,7 @@ use super::room::{ModuleRoom, UsageRoom, refill};
 use super::words::{Given, Words};
 use crate::approvals::Approvals;
 use crate::entities::UidRef;
+use crate::frame::agent::AgentFacts;
 use crate::frame::cells::{Datum, Record};
 use crate::frame::recycle;
 use crate::inputs::{Inputs, OwnJob, Source};
@@ -68,8 +69,14 @@ impl<'j> Stated<'j> {
         self.tallied = true;
     }
 
-    /// Calls `ask` with the inputs of a module, in the order of its manifest.
-    pub(super) fn with_inputs<R>(&self, words: &Words, room: &mut ModuleRoom, ask: impl FnOnce(&Inputs<'_>) -> R) -> R {
+    /// Calls `ask` with the inputs of a module, in the order of its manifest, and what is known beforehand of the agent.
+    pub(super) fn with_inputs<R>(
+        &self,
+        words: &Words,
+        agent: Option<&AgentFacts>,
+        room: &mut ModuleRoom,
+        ask: impl FnOnce(&Inputs<'_>) -> R,
+    ) -> R {
         let ModuleRoom { sources: used, fields, field_bits, class_bits, usage, tally, approvals, .. } = room;
         let job = self.job;
         let own = OwnJob { job: UidRef { entity_type: JOB, id: &job.id }, requester: (&job.agent).into() };
@@ -106,6 +113,7 @@ impl<'j> Stated<'j> {
             customers: &job.customers,
             fields: &job.fields,
             fixed: of_catalogue.map(|_| (&words.columns, fields.as_slice())),
+            agent,
             single: false,
         };
         let answer = ask(&inputs);

@@ -92,6 +92,7 @@ fn try_build(manifest: Manifest, given: &Given) -> Result<Built, EvaluateError> 
         customers: &given.customers,
         fields: &given.fields,
         fixed: None,
+        agent: None,
         single: false,
     };
     let mut resolver = Resolver::new(&plan, plan.sheet(0).unwrap(), &inputs, Room::default());
@@ -524,6 +525,7 @@ fn ask_rows(rows: usize, axis: Axis, text: Option<usize>, once: bool) -> Result<
         customers: &customers,
         fields: &[],
         fixed: None,
+        agent: None,
         single: false,
     };
     let mut session = module.session().unwrap().traced();
@@ -590,6 +592,7 @@ fn answers_beyond_the_limits_are_refused_before_anything_is_built() {
             customers: &customers,
             fields: &vec![Arc::from("x"); columns],
             fixed: None,
+            agent: None,
             single: false,
         };
         let sheet = module.plan().sheet(0).unwrap();

@@ -66,6 +66,7 @@ pub fn job_of(id: &str, agent: &str, ids: &[&str], fields: &[&str]) -> Job {
         env: env(true),
         approvals: Approvals::none(),
         entities: Arc::new(Entities::new(entities()).unwrap()),
+        prepared_agent: None,
     }
 }
 
