@@ -5,7 +5,11 @@ use super::*;
 
 /// A folder with a ledger, and a log named in its configuration. Returns the log's public key too.
 pub fn with_log() -> (TempDir, String) {
-    let dir = with_ledger();
+    log_in(with_ledger())
+}
+
+/// Names a log in the configuration of a folder with a ledger. Returns the log's public key too.
+pub fn log_in(dir: TempDir) -> (TempDir, String) {
     let section = run(dir.path(), &["audit", "keys", "log.example/desk"]).exits(0).stdout;
     let config = std::fs::read_to_string(dir.path().join("exportgate.toml")).unwrap();
     write(&dir, "exportgate.toml", format!("{config}\n{section}"));
@@ -197,7 +201,12 @@ fn who_revokes_and_reinstates_is_on_record() {
 #[test]
 fn what_is_dropped_is_gone_and_the_rest_still_holds() {
     let (dir, key) = with_log();
-    used(&dir);
+    prunes(&dir, &key);
+}
+
+/// Drops all entries of a log that has none yet but its key, and goes on.
+pub fn prunes(dir: &TempDir, key: &str) {
+    used(dir);
     run(dir.path(), &["audit", "checkpoint"]).exits(0);
     let prune = |before: &str| run(dir.path(), &["audit", "prune", "--before", before]);
     prune("2001-01-01").exits(0).prints("nothing in the log is that old");
@@ -211,14 +220,14 @@ fn what_is_dropped_is_gone_and_the_rest_still_holds() {
     prune(&now).exits(0).prints("nothing in the log is that old");
     run(dir.path(), &["audit", "verify"]).exits(0).prints("the first 7").prints("1 pruning");
     run(dir.path(), &["ledger", "verify"]).exits(0);
-    ask(&dir, "job-3", "ana", &["c-1"]).exits(0).prints("customers24h 2");
+    ask(dir, "job-3", "ana", &["c-1"]).exits(0).prints("customers24h 2");
     run(dir.path(), &["commit", "job-3"]).exits(0);
     run(dir.path(), &["audit", "checkpoint"]).exits(0);
     run(dir.path(), &["audit", "verify"]).exits(0).prints("not covered  none");
     run(dir.path(), &["audit", "prove", "job-3", "-o", "job-3.tlog-proof"]).exits(0);
-    run(dir.path(), &["audit", "verify-receipt", "job-3.tlog-proof", "--key", &key]).exits(0).prints("job-3");
+    run(dir.path(), &["audit", "verify-receipt", "job-3.tlog-proof", "--key", key]).exits(0).prints("job-3");
     run(dir.path(), &["audit", "prove", "1"]).exits(3).complains("entry 1 was dropped");
-    write(&dir, "all.csv", "id\nc-1\nc-2\nc-3\n");
+    write(dir, "all.csv", "id\nc-1\nc-2\nc-3\n");
     run(dir.path(), &["exposure", "--customers", "all.csv"]).exits(0).prints("1 of the customers listed");
     run(dir.path(), &["audit", "export", "--ocsf"]).exits(0);
     run(dir.path(), &["trace", "--customers", "all.csv"]).exits(0);
@@ -226,8 +235,12 @@ fn what_is_dropped_is_gone_and_the_rest_still_holds() {
 
 #[test]
 fn keys_are_handed_over_and_both_sides_hold() {
-    let (dir, _) = with_log();
-    used(&dir);
+    rotates(&with_log().0);
+}
+
+/// Hands over both keys of a log that has no entries yet but its key.
+pub fn rotates(dir: &TempDir) {
+    used(dir);
     run(dir.path(), &["audit", "checkpoint"]).exits(0);
     let said = run(dir.path(), &["audit", "rotate", "signing"]).exits(0).prints("audit-next.key").stdout;
     let new = said.split('"').find(|text| text.starts_with("log.example/desk+")).unwrap().to_owned();
@@ -237,22 +250,22 @@ fn keys_are_handed_over_and_both_sides_hold() {
     run(dir.path(), &["audit", "verify"]).exits(4).prints("handed over");
     let kept = std::fs::read_to_string(dir.path().join("audit.checkpoints")).unwrap();
     let first = kept.split("\nlog.example/desk\n").next().unwrap().to_owned();
-    write(&dir, "audit.checkpoints", format!("{}\n", first.trim_end()));
-    edit(&dir, "exportgate.toml", "audit.key", "audit-next.key");
+    write(dir, "audit.checkpoints", format!("{}\n", first.trim_end()));
+    edit(dir, "exportgate.toml", "audit.key", "audit-next.key");
     run(dir.path(), &["audit", "checkpoint"]).exits(0);
     run(dir.path(), &["audit", "verify"]).exits(0).prints("2 hold").prints("1 rotation");
     run(dir.path(), &["audit", "verify", "--key", &new]).exits(0);
     // Customers of before and after the new key are found.
     run(dir.path(), &["audit", "rotate", "customers"]).exits(0).prints("audit-customers-2.key");
     edit(
-        &dir,
+        dir,
         "exportgate.toml",
         "[\"audit-customers-1.key\"]",
         "[\"audit-customers-1.key\", \"audit-customers-2.key\"]",
     );
-    ask(&dir, "job-3", "ana", &["c-9"]).exits(0);
+    ask(dir, "job-3", "ana", &["c-9"]).exits(0);
     run(dir.path(), &["audit", "show"]).exits(0).prints("epoch 2");
-    write(&dir, "all.csv", "id\nc-1\nc-9\n");
+    write(dir, "all.csv", "id\nc-1\nc-9\n");
     run(dir.path(), &["exposure", "--customers", "all.csv"]).exits(0).prints("2 of the customers listed");
     run(dir.path(), &["audit", "verify"]).exits(0);
 }

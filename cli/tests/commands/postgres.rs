@@ -30,6 +30,24 @@ fn with_ledger() -> TempDir {
     dir
 }
 
+/// A folder with a ledger in PostgreSQL, and a log named in its configuration. Returns the log's public key too.
+pub fn with_log() -> (TempDir, String) {
+    let dir = with_ledger();
+    run(dir.path(), &["ledger", "init"]).exits(0);
+    audit::log_in(dir)
+}
+
+#[test]
+fn what_is_dropped_is_gone_and_the_rest_still_holds() {
+    let (dir, key) = with_log();
+    audit::prunes(&dir, &key);
+}
+
+#[test]
+fn keys_are_handed_over_and_both_sides_hold() {
+    audit::rotates(&with_log().0);
+}
+
 #[test]
 fn a_ledger_is_made_once_asked_and_answered() {
     let dir = with_ledger();
