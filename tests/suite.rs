@@ -3,6 +3,7 @@
 mod allocations;
 mod approve;
 mod conformance;
+mod cost;
 mod determinism;
 mod fuzz;
 mod generated;
