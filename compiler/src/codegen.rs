@@ -44,7 +44,7 @@ const DATA_BYTES_MAX: usize = 8 << 20;
 #[non_exhaustive]
 pub enum EmitError {
     /// The code of one policy is too large.
-    #[error("the policy is too large: its code takes more than {bytes_max} bytes")]
+    #[error("the policy is too large: its code takes more than the limit `FUNCTION_BYTES_MAX` of {bytes_max} bytes")]
     PolicyTooLarge {
         /// The policy.
         policy: PolicyIdx,
@@ -52,7 +52,7 @@ pub enum EmitError {
         bytes_max: usize,
     },
     /// The literals of all policies are too large.
-    #[error("the literals of all policies take {bytes} bytes, more than {bytes_max}")]
+    #[error("the literals of all policies take {bytes} bytes, more than the limit `DATA_BYTES_MAX` of {bytes_max}")]
     DataTooLarge {
         /// What they take, in bytes.
         bytes: usize,
@@ -60,7 +60,9 @@ pub enum EmitError {
         bytes_max: usize,
     },
     /// There are too many questions.
-    #[error("the schema allows {questions} pairs of principal and resource types over all actions, more than {max}")]
+    #[error(
+        "the schema allows {questions} pairs of principal and resource types over all actions, more than the limit `QUESTIONS_MAX` of {max}"
+    )]
     TooManyQuestions {
         /// How many there are.
         questions: usize,
@@ -68,7 +70,7 @@ pub enum EmitError {
         max: usize,
     },
     /// The component is too large.
-    #[error("the component takes {bytes} bytes, more than {bytes_max}")]
+    #[error("the component takes {bytes} bytes, more than the limit `MODULE_BYTES_MAX` of {bytes_max}")]
     ComponentTooLarge {
         /// What it takes, in bytes.
         bytes: usize,
@@ -76,7 +78,7 @@ pub enum EmitError {
         bytes_max: usize,
     },
     /// The manifest is too large.
-    #[error("the manifest takes {bytes} bytes, more than {bytes_max}")]
+    #[error("the manifest takes {bytes} bytes, more than the limit `MANIFEST_BYTES_MAX` of {bytes_max}")]
     ManifestTooLarge {
         /// What it takes, in bytes.
         bytes: usize,

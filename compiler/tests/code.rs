@@ -38,14 +38,14 @@ mod tests {
     /// The line of one function.
     fn function(number: usize, body: &FunctionBody<'_>) -> String {
         let locals: u32 = body.get_locals_reader().unwrap().into_iter().map(|group| group.unwrap().0).sum();
-        let (mut instructions, mut calls) = (0, Vec::new());
+        let (mut instructions, mut calls) = (0, BTreeMap::<u32, u32>::new());
         for operator in body.get_operators_reader().unwrap() {
             instructions += 1;
             if let Operator::Call { function_index } = operator.unwrap() {
-                calls.push(format!("f{function_index}"));
+                *calls.entry(function_index).or_default() += 1;
             }
         }
-        let calls = if calls.is_empty() { String::new() } else { format!(", calls {}", calls.join(" ")) };
+        let calls: String = calls.iter().map(|(callee, times)| format!(", {times} calls of f{callee}")).collect();
         format!("f{number}: {instructions} instructions, {locals} locals{calls}")
     }
 

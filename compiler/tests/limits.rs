@@ -7,6 +7,8 @@ mod tests {
 
     use exportgate_compiler::data::DataSchema;
     use exportgate_compiler::{CompileErrorKind, CompileErrors, CompileOptions, Format, Pack, compile, ir, lower};
+    use exportgate_contract::limits::FUNCTION_BYTES_MAX;
+    use wasmparser::{Parser, Payload};
 
     const SCHEMA: &str = "entity User in [User] = { boss: User, s: String }; entity Doc;
         action view appliesTo { principal: User, resource: Doc, context: { n: Long } };";
@@ -194,5 +196,81 @@ mod tests {
         );
         let pack = Pack::bare_formats("limit", (Format::Cedar, SCHEMA), (Format::Json, &json), None);
         compile(&pack, &CompileOptions::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+
+    /// A policy that builds a set of so many sums at each point.
+    fn sums(count: usize) -> String {
+        let sums: Vec<String> = (0..count).map(|i| format!("context.n+{i}")).collect();
+        format!("permit (principal, action, resource) when {{ [{}].contains(7) }};\n", sums.join(","))
+    }
+
+    /// Policies with literals of so many bytes.
+    fn literals(each: impl Iterator<Item = usize>) -> String {
+        let policy = |(number, bytes): (usize, usize)| {
+            let literal = format!("{number:02}{}", "x".repeat(bytes));
+            format!("permit (principal, action, resource) when {{ principal.s like \"{literal}*\" }};\n")
+        };
+        each.enumerate().map(policy).collect()
+    }
+
+    /// Policies with annotations of a quarter of a megabyte, which the manifest holds.
+    fn notes(count: usize) -> String {
+        format!("@note(\"{}\") permit (principal, action, resource);\n", "x".repeat(250_000)).repeat(count)
+    }
+
+    fn compiled(policies: &str) -> Result<Vec<u8>, CompileErrors> {
+        let pack = Pack::bare("limit", SCHEMA, policies);
+        compile(&pack, &CompileOptions::default()).map(|artifact| artifact.component)
+    }
+
+    #[test]
+    fn code_of_a_policy() {
+        let (mut fits, mut too_large) = (1_000, 20_000);
+        while too_large - fits > 1 {
+            let middle = usize::midpoint(fits, too_large);
+            match compiled(&sums(middle)) {
+                Ok(_) => fits = middle,
+                Err(_) => too_large = middle,
+            }
+        }
+        let mut largest = 0;
+        for payload in Parser::new(0).parse_all(&compiled(&sums(fits)).unwrap()) {
+            if let Payload::CodeSectionEntry(body) = payload.unwrap() {
+                largest = largest.max(body.range().len());
+            }
+        }
+        // One sum takes less than 64 bytes, and so does the room that is left for a function's own end.
+        assert!(largest <= FUNCTION_BYTES_MAX && largest + 128 > FUNCTION_BYTES_MAX, "{largest} with {fits} sums");
+        check_refused(compiled(&sums(too_large)), "FUNCTION_BYTES_MAX");
+    }
+
+    #[test]
+    fn literals_of_all_policies() {
+        const MOST: usize = 8 << 20;
+        let taken = |last: usize| {
+            let errors = compiled(&literals(std::iter::repeat_n(250_000, 33).chain([last]))).err()?;
+            let text = errors.to_string();
+            check_refused::<()>(Err(errors), "DATA_BYTES_MAX");
+            let bytes = text.split("take ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+            Some(bytes.unwrap_or_else(|| panic!("{text}")))
+        };
+        let fits = 250_000 - (taken(250_000).unwrap() - MOST);
+        assert_eq!((taken(fits), taken(fits + 8)), (None, Some(MOST + 8)));
+    }
+
+    #[test]
+    fn manifests() {
+        compiled(&notes(33)).unwrap_or_else(|errors| panic!("{errors}"));
+        check_refused(compiled(&notes(34)), "MANIFEST_BYTES_MAX");
+    }
+
+    #[test]
+    fn components() {
+        let all = |sums_of_each: usize| {
+            let parts = [literals(std::iter::repeat_n(250_000, 33)), notes(33), sums(sums_of_each)];
+            compiled(&parts.concat())
+        };
+        all(100).unwrap_or_else(|errors| panic!("{errors}"));
+        check_refused(all(9_000), "MODULE_BYTES_MAX");
     }
 }
