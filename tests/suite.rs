@@ -5,6 +5,7 @@ mod approve;
 mod conformance;
 mod cost;
 mod determinism;
+mod exports;
 mod fuzz;
 mod generated;
 mod guests;

@@ -123,7 +123,7 @@ impl Observer for Judge {
         let catalogue = module.manifest().catalogue.as_ref().expect("a catalogue");
         let scene = Scene::new(job, catalogue, now_ms, decision.usage());
         let asking = Asking::new(self, module, scene);
-        let mut checked = Checked { asked: &self.asked, asking, decision, wrong: Vec::new() };
+        let mut checked = Checked { asked: &self.asked, asking, decision, erring: BTreeSet::new(), wrong: Vec::new() };
         checked.check();
         checked.wrong.iter().for_each(|what| self.wrong(format!("{} at {now_ms}: {what}", job.id)));
         let mut found = self.found.lock().unwrap();
@@ -137,6 +137,8 @@ struct Checked<'a> {
     asked: &'a [AskedAction],
     asking: Asking<'a>,
     decision: &'a Decision,
+    /// What was asked, and which policy erred in an answer.
+    erring: BTreeSet<(String, String)>,
     wrong: Vec<String>,
 }
 
@@ -152,6 +154,16 @@ impl<'a> Checked<'a> {
         for subject in &subjects {
             self.check_row(subject);
         }
+        let found: BTreeSet<(String, String)> =
+            self.decision.erring().iter().map(|used| (used.asked.to_string(), used.policy.id().to_owned())).collect();
+        if found != self.erring {
+            self.wrong(format!("policies err: cedar {:?}, the gate {found:?}", self.erring));
+        }
+    }
+
+    fn note_erring(&mut self, asked: &Asked, answers: &[Arc<Answer>]) {
+        let erring = answers.iter().flat_map(|answer| &answer.erring);
+        self.erring.extend(erring.map(|policy| (asked.to_string(), policy.clone())));
     }
 
     fn wrong(&mut self, message: String) {
@@ -197,9 +209,7 @@ impl<'a> Checked<'a> {
         if allowed != (export.decision == Answered::Allow) || determining != export.determining {
             self.wrong(format!("cedar says {export}, the gate {:?} by {determining:?}", decision.verdict()));
         }
-        if !export.erring.is_empty() || !decision.erring().is_empty() {
-            self.wrong(format!("policies err: cedar {:?}, the gate {:?}", export.erring, decision.erring()));
-        }
+        self.note_erring(&Asked::Export, &answers);
     }
 
     /// Compares the rows of one kind, and their fields.
@@ -219,6 +229,10 @@ impl<'a> Checked<'a> {
         let names = &asking.scene.job.fields;
         let forms: Vec<Form> = (0..names.len()).map(form).collect();
         let leaves = *decision.verdict() == Verdict::Allow && included;
+        self.note_erring(&Asked::Include, &include);
+        for (answers, form) in &revealed {
+            self.note_erring(&Asked::Reveal(*form), answers);
+        }
         for place in &subject.row.alike {
             if decision.includes(*place) != leaves {
                 push(&mut self.wrong, format!("row {place}: cedar includes {leaves}"));
