@@ -245,6 +245,36 @@ mod tests {
     }
 
     #[test]
+    fn code_of_a_policy_about_rows() {
+        let schema = "namespace Export {
+            entity Agent; entity Job; entity Customer = { n: Long }; entity Field; entity FieldClass;
+            action export appliesTo { principal: Agent, resource: Job, context: { env: { purpose: String } } };
+            action include appliesTo { principal: Agent, resource: Customer };
+            action reveal;
+            action reveal_plain, reveal_partial, reveal_token in [reveal] appliesTo { principal: Agent, resource: Field };
+        }";
+        let pack = "name = \"x\"\nversion = \"1.0.0\"\nschema = \"s\"\npolicies = [\"p.cedar\"]\ncatalogue = \"fields.toml\"\n";
+        let sums = |count: usize| {
+            let sums: Vec<String> = (0..count).map(|i| format!("resource.n+{i}")).collect();
+            let policy = format!(
+                "@id(\"all\") permit (principal, action, resource);
+                 @id(\"sums\") permit (principal, action == Export::Action::\"include\", resource) when {{ [{}].contains(7) }};",
+                sums.join(",")
+            );
+            let files = [
+                ("pack.toml", pack),
+                ("s", schema),
+                ("p.cedar", &policy),
+                ("fields.toml", "[fields.f]\nclasses = []\n"),
+            ];
+            let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).collect();
+            Pack::from_files(&files).and_then(|pack| compile(&pack, &CompileOptions::default())).map(drop)
+        };
+        sums(1_000).unwrap_or_else(|errors| panic!("{errors}"));
+        check_refused(sums(14_500), "FUNCTION_BYTES_MAX");
+    }
+
+    #[test]
     fn literals_of_all_policies() {
         const MOST: usize = 8 << 20;
         let taken = |last: usize| {
