@@ -147,3 +147,70 @@ fn policies_that_are_found_by_their_scope_answer_as_cedar_does() {
     assert_eq!(requests, SEEDS * REQUESTS as u64);
     assert!(sensitive > requests / 4 && erring > requests / 10, "{sensitive} sensitive, {erring} erring of {requests}");
 }
+
+/// Roles that policies of one action name, all of them.
+const ROLES: usize = 400;
+
+/// Policies of another action name each twentieth of them: constants that lie far from each other.
+fn sparse_set(seed: u64) -> Generated {
+    let mut rng = Rng::with_seed(seed);
+    let schema = "entity Role in [Role]; entity Agent in [Role]; entity Doc;
+        action all, few appliesTo { principal: Agent, resource: Doc, context: { n: Long } };";
+    let (mut policies, mut unconditional) = (String::new(), String::new());
+    let mut add = |head: String, condition: String| {
+        policies.push_str(&format!("{head} when {{ {condition} }};\n"));
+        unconditional.push_str(&format!("{head};\n"));
+    };
+    for role in 0..ROLES {
+        add(
+            format!("permit (principal in Role::\"{role}\", action == Action::\"all\", resource)"),
+            "context.n == 1".into(),
+        );
+    }
+    for role in (0..ROLES).step_by(20) {
+        for _ in 0..rng.usize(1..4) {
+            let effect = if rng.u8(..4) == 0 { "forbid" } else { "permit" };
+            let condition = format!("context.n * {} > {}", rng.i64(1..4), rng.i64(-3..8));
+            add(format!("{effect} (principal in Role::\"{role}\", action == Action::\"few\", resource)"), condition);
+        }
+    }
+    let role = |number: usize| EntityUid::new("Role", number.to_string());
+    let agents = (0..60).map(|number| {
+        let agent = Entity::new(EntityUid::new("Agent", number.to_string()));
+        let of_few = 20 * rng.usize(..ROLES / 20);
+        agent
+            .with_parent(role(of_few))
+            .with_parent(role(20 * rng.usize(..ROLES / 20)))
+            .with_parent(role(rng.usize(..ROLES)))
+    });
+    let entities: Vec<Entity> = agents.collect();
+    let requests = (0..REQUESTS).map(|_| Request {
+        principal: EntityUid::new("Agent", rng.usize(..62).to_string()),
+        action: EntityUid::new("Action", if rng.u8(..4) == 0 { "all" } else { "few" }),
+        resource: EntityUid::new("Doc", "d"),
+        context: Value::record([("n", Value::Long([i64::MAX, 0, 1, 2, 5][rng.usize(..5)]))]),
+    });
+    let requests = requests.collect();
+    Generated {
+        schema: schema.to_owned(),
+        policies,
+        links: Vec::new(),
+        unconditional,
+        syntax: Syntax::default(),
+        constructs: Constructs::default(),
+        policy_constructs: BTreeMap::new(),
+        entities,
+        requests,
+    }
+}
+
+#[test]
+fn policies_whose_scopes_lie_far_from_each_other_answer_as_cedar_does() {
+    let engine = engine();
+    for seed in 0..2 {
+        match compare(&engine, &sparse_set(seed)) {
+            Ok(compared) => assert!(compared.sensitive > 50 && compared.erring > 20, "seed {seed}"),
+            Err(mismatch) => panic!("seed {seed}\n{mismatch}"),
+        }
+    }
+}

@@ -23,7 +23,6 @@ mod unit;
 mod words;
 
 use exportgate_contract::frame;
-use exportgate_contract::limits::QUESTIONS_MAX;
 use exportgate_contract::manifest::{Axis, Cost, Read};
 use exportgate_contract::value::Ip;
 use wasm_encoder::ValType;
@@ -58,16 +57,6 @@ pub enum EmitError {
         bytes: usize,
         /// What they may take, in bytes.
         bytes_max: usize,
-    },
-    /// There are too many questions.
-    #[error(
-        "the schema allows {questions} pairs of principal and resource types over all actions, more than the limit `QUESTIONS_MAX` of {max}"
-    )]
-    TooManyQuestions {
-        /// How many there are.
-        questions: usize,
-        /// How many there may be.
-        max: usize,
     },
     /// The component is too large.
     #[error("the component takes {bytes} bytes, more than the limit `MODULE_BYTES_MAX` of {bytes_max}")]
@@ -125,12 +114,9 @@ impl CoreModule {
 ///
 /// # Errors
 ///
-/// When a policy, all literals together, or the number of questions go beyond their limit.
+/// When a policy or all literals together go beyond their limit.
 pub(crate) fn emit(finished: &Finished) -> Result<CoreModule, EmitError> {
     let program = &finished.program;
-    if program.questions.len() > QUESTIONS_MAX {
-        return Err(EmitError::TooManyQuestions { questions: program.questions.len(), max: QUESTIONS_MAX });
-    }
     let mut module = Module::default();
     let mut counts = [0_u32; 4];
     let [job, row, column, cell] = &mut counts;

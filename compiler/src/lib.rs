@@ -92,7 +92,6 @@ fn emit_error(error: &EmitError, policy_ids: &[String]) -> CompileError {
         EmitError::Fault(_) => CompileErrorKind::Internal,
         EmitError::PolicyTooLarge { .. }
         | EmitError::DataTooLarge { .. }
-        | EmitError::TooManyQuestions { .. }
         | EmitError::ComponentTooLarge { .. }
         | EmitError::ManifestTooLarge { .. } => CompileErrorKind::Limit,
     };
@@ -100,7 +99,6 @@ fn emit_error(error: &EmitError, policy_ids: &[String]) -> CompileError {
     let policy = match error {
         EmitError::PolicyTooLarge { policy, .. } => usize::try_from(policy.0).ok().and_then(|i| policy_ids.get(i)),
         EmitError::DataTooLarge { .. }
-        | EmitError::TooManyQuestions { .. }
         | EmitError::ComponentTooLarge { .. }
         | EmitError::ManifestTooLarge { .. }
         | EmitError::Fault(_) => None,
