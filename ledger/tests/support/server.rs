@@ -89,11 +89,15 @@ impl Server {
             Command::new("kill").arg(signal).args(of).stderr(Stdio::null()).status().unwrap();
         };
         signal("-STOP", &[&postmaster]);
+        wait_until(&[&postmaster], |state| state.starts_with(['T', 'Z']));
         let workers = Command::new("pgrep").args(["-P", &postmaster]).output().unwrap();
         let workers = String::from_utf8(workers.stdout).unwrap();
         let all: Vec<&str> = workers.split_whitespace().chain([postmaster.as_str()]).collect();
         signal("-STOP", &all);
         signal("-KILL", &all);
+        // The next server doesn't start while one of them still holds the shared memory, and a killed process gives it
+        // back only when it gets to run.
+        wait_until(&all, |state| state.starts_with('Z'));
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap();
         use std::io::Write as _;
         keeper.stdin.take().unwrap().write_all(b"keep\n").unwrap();
@@ -123,6 +127,20 @@ impl Drop for Server {
             drop(keeper.stdin.take());
             drop(keeper.wait());
         }
+    }
+}
+
+/// Waits until each of these processes is in such a state, as `ps` names it, or is gone.
+fn wait_until(processes: &[&str], reached: impl Fn(&str) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let states = Command::new("ps").args(["-o", "stat=", "-p", &processes.join(",")]).output().unwrap();
+        let states = String::from_utf8(states.stdout).unwrap();
+        if states.lines().all(|state| reached(state.trim())) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the processes of the killed server stay: {states}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
