@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use exportgate::{Decision, EngineConfig, Gate, Isolation, Job, MemoryWindows};
 
-use crate::compare::{CEDAR, CEDAR_IN_WASM, CEDAR_PER_CALL, Contender, Contest, FLOOR, FRESH, WARM};
+use crate::compare::{CEDAR, CEDAR_IN_WASM, CEDAR_PER_CALL, Contender, Contest, FLOOR, FRESH, PREPARED, WARM};
 use crate::floor::Floor;
 use crate::interpreted;
 use crate::native::Native;
@@ -47,13 +48,18 @@ pub fn small(core: Option<&[u8]>) -> Contest {
     let component = files.component();
     let mut contenders = Vec::new();
     let mut add = |name, gate: Gate| {
-        let job = small_job(&gate);
+        let mut job = small_job(&gate);
+        if name == PREPARED {
+            let agent = gate.prepare_agent(&job.agent, &job.entities, Duration::MAX).unwrap();
+            job.prepared_agent = Some(agent);
+        }
         let decision = gate.evaluate_at(&job, NOW_MS);
         assert!(decision.is_allow(), "{name}: {decision:?}");
         Native::new(&files.schema(), &files.policies(), &gate, &job, &decision).check(&decision);
         contenders.push(Contender::new(name, move || gate.evaluate_at(&job, NOW_MS)));
     };
     add(WARM, gate(&component, Isolation::Warm));
+    add(PREPARED, gate(&component, Isolation::Warm));
     add(FRESH, gate(&component, Isolation::Fresh));
     if let Some(core) = core {
         let component = interpreted::component(core, &files.pack());

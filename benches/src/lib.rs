@@ -5,6 +5,7 @@ pub mod chart;
 pub mod compare;
 pub mod counted;
 pub mod curves;
+pub mod desk;
 pub mod document;
 pub mod export;
 pub mod floor;

@@ -2,12 +2,14 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use exportgate::ledger::Durability;
 use exportgate::{Gate, Isolation};
 use exportgate_compiler::Passes;
 
 use crate::compare::{CEDAR, Contender, Contest, FRESH, PREPARED, WARM};
+use crate::desk::Desk;
 use crate::export::{self, Bulk};
 use crate::latency::Latencies;
 use crate::load;
@@ -54,8 +56,8 @@ pub struct Part {
     pub measure: fn(&Bench) -> Vec<Row>,
 }
 
-/// The parts of the table. What asks a ledger too is measured beside the ledger.
-pub const PARTS: [Part; 9] = [
+/// The parts of the table. How windows grow, and PostgreSQL, are measured beside the ledger.
+pub const PARTS: [Part; 10] = [
     Part { name: "question", measure: question },
     Part { name: "evaluate/1x3", measure: small },
     Part { name: "evaluate/70000x12", measure: bulk },
@@ -65,6 +67,7 @@ pub const PARTS: [Part; 9] = [
     Part { name: "compile", measure: compile },
     Part { name: "memory", measure: memory },
     Part { name: "threads", measure: threads },
+    Part { name: "ask", measure: asks },
 ];
 
 fn question(bench: &Bench) -> Vec<Row> {
@@ -103,6 +106,7 @@ fn small(bench: &Bench) -> Vec<Row> {
         p50,
         tell("  the same, p99", at(990)),
         tell("  the same, p99.9", at(999)),
+        tell("  the same, of a prepared agent", Unit::Microseconds.of_nanoseconds(times[PREPARED])),
         tell("  the same, a fresh instance for each job", Unit::Microseconds.of_nanoseconds(times[FRESH])),
     ]
 }
@@ -212,4 +216,73 @@ fn alternating(gate: &Gate, most: usize, time: Duration) -> (f64, f64) {
         (0..5).map(|_| (load::decisions_per_second(gate, 1, turn), load::decisions_per_second(gate, most, turn)));
     let (alone, together): (Vec<f64>, Vec<f64>) = turns.unzip();
     (crate::compare::median(alone), crate::compare::median(together))
+}
+
+fn asks(bench: &Bench) -> Vec<Row> {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |name: &str, most: Option<f64>, unit: Unit, nanoseconds: u64| Row {
+        name: name.to_owned(),
+        targets: most.map(Target::AtMost).into_iter().collect(),
+        measured: unit.of_nanoseconds(nanoseconds as f64),
+        unit,
+        ratios: BTreeMap::new(),
+    };
+    let small = |durability, recorded| {
+        let desk = Desk::new(folder.path(), durability, recorded);
+        let job = desk.small_job();
+        time_asks(bench.each * 4, || desk.ask(&desk.new_job(&job)).1)
+    };
+    let process = small(Durability::ProcessCrash, true);
+    let unrecorded = small(Durability::ProcessCrash, false);
+    let power = small(Durability::PowerFailure, true);
+    let large_folder = tempfile::tempdir().unwrap();
+    let desk = Desk::new(large_folder.path(), Durability::ProcessCrash, true);
+    let job = desk.bulk_job(export::CUSTOMERS, export::FIELDS);
+    let large = time_asks(bench.each * 4, || {
+        let job = desk.new_job(&job);
+        desk.approve(&job);
+        desk.ask(&job).1
+    });
+    vec![
+        row("ask, 1 x 3, reserved and recorded in SQLite, p50", Some(40.0), Unit::Microseconds, process.per_mille(500)),
+        row("  the same, p99", None, Unit::Microseconds, process.per_mille(990)),
+        row("  the same, without the audit log, p50", None, Unit::Microseconds, unrecorded.per_mille(500)),
+        row("  the same, durable through a power failure, p50", None, Unit::Microseconds, power.per_mille(500)),
+        row("  the same, 16 threads, for each ask", None, Unit::Microseconds, together(&folder, bench.each * 4)),
+        row("ask, 70,000 x 12, reserved and recorded", Some(150.0), Unit::Milliseconds, large.per_mille(500)),
+    ]
+}
+
+/// The times of one ask after another, for about so long and at least five; some first that aren't counted.
+fn time_asks(time: Duration, mut ask: impl FnMut() -> Duration) -> Latencies {
+    let (begin, mut times) = (Instant::now(), Vec::new());
+    while begin.elapsed() < time / 10 {
+        ask();
+    }
+    while times.len() < 5 || begin.elapsed() < time {
+        times.push(u64::try_from(ask().as_nanos()).unwrap_or(u64::MAX));
+    }
+    Latencies::of(times)
+}
+
+/// Nanoseconds for each of the asks that sixteen threads make durable through a power failure, together.
+fn together(folder: &tempfile::TempDir, time: Duration) -> u64 {
+    const THREADS: usize = 16;
+    let folder = tempfile::tempdir_in(folder.path()).unwrap();
+    let desk = Desk::new(folder.path(), Durability::PowerFailure, true);
+    let job = desk.small_job();
+    let begin = Instant::now();
+    let asked: usize = std::thread::scope(|scope| {
+        let ask_on = || {
+            let mut asked = 0;
+            while begin.elapsed() < time {
+                desk.ask(&desk.new_job(&job));
+                asked += 1;
+            }
+            asked
+        };
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask_on)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX) / asked.max(1) as u64
 }
