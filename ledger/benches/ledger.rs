@@ -24,6 +24,8 @@ const DAY: i64 = 24 * HOUR;
 const START: i64 = 1_700_000_000_000;
 /// A record of the size of a decision in the log.
 const RECORD: [u8; 300] = [b'r'; 300];
+/// So many jobs of one customer that nobody answered.
+const UNANSWERED: usize = 1_000;
 
 /// The windows of the reference pack: kind, what is counted, length.
 const WINDOWS: [(usize, Counted, i64); 6] = [
@@ -166,6 +168,13 @@ fn asks(folder: &tempfile::TempDir) {
             ledger.commit(&format!("job-{number}"), Left::All, START + DAY).unwrap();
         });
         report(&format!("commit/1 customer/{store}"), &taken);
+        let customers = ledger.customers(["unanswered"]);
+        let again = |number: usize| {
+            ask(&*ledger, 0, &format!("unanswered-{number}"), &customers, START + DAY + number as i64);
+        };
+        (0..UNANSWERED).for_each(again);
+        let taken = measure(200, |number| again(UNANSWERED + number));
+        report(&format!("ask/1 customer of {UNANSWERED} unanswered jobs/{store}"), &taken);
     }
 }
 

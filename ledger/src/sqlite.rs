@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::customer::CustomerKey;
@@ -177,6 +178,8 @@ fn connect(path: &Path, options: &SqliteOptions, create: bool) -> Result<Connect
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
     let connection = Connection::open_with_flags(path, flags).map_err(failure)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // Else SQLite compiles some statements anew for each value that they are given.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failure)?;
     connection.busy_timeout(options.busy_timeout).map_err(failure)?;
     let synchronous = match options.durability {
         Durability::ProcessCrash => "NORMAL",

@@ -109,20 +109,30 @@ impl Tx<'_> {
         customers: &Customers,
         past: &Past,
     ) -> Result<BTreeSet<(CustomerHash, i64)>, LedgerError> {
-        let mut candidates = Vec::new();
+        // A customer's earliest grant is later than none. Jobs are asked for before grants are compared with each other:
+        // a customer may be in any number of unanswered ones.
+        let mut later = BTreeSet::new();
+        for (_, grants) in past.by_customer() {
+            let Some(first) = grants.iter().map(order).min() else { continue };
+            later.extend(grants.iter().filter(|grant| order(grant) > first).map(|grant| grant.job));
+        }
+        let committed = if later.is_empty() { BTreeSet::new() } else { self.rows.committed(&later)? };
+        let mut dead = BTreeSet::new();
+        if committed.is_empty() {
+            return Ok(dead);
+        }
         for (customer, grants) in past.by_customer() {
             let Some(hash) = customers.as_slice().get(customer) else { continue };
+            let committed: Vec<_> = grants.iter().filter(|grant| committed.contains(&grant.job)).collect();
             // Grants for series that aren't open belong to other transactions.
             for grant in grants.iter().filter(|grant| is_subset(grant.scope, &scope.0)) {
-                let replacing = |later: &&Grant<'_>| is_later(later, grant) && is_subset(grant.scope, later.scope);
-                candidates.extend(grants.iter().filter(replacing).map(|later| (later.job, (*hash, grant.job))));
+                let replaces = |later: &&Grant<'_>| order(later) > order(grant) && is_subset(grant.scope, later.scope);
+                if committed.iter().copied().any(|later| replaces(&later)) {
+                    dead.insert((*hash, grant.job));
+                }
             }
         }
-        if candidates.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let committed = self.rows.committed(&candidates.iter().map(|(later, _)| *later).collect())?;
-        Ok(candidates.into_iter().filter(|(later, _)| committed.contains(later)).map(|(_, dead)| dead).collect())
+        Ok(dead)
     }
 
     pub(super) fn use_job_permit(&mut self, id: &str) -> Result<(), LedgerError> {
@@ -233,9 +243,9 @@ fn last_grant(grants: &[Grant<'_>], series: SeriesId, but_for: Option<i64>) -> O
         .max()
 }
 
-/// Whether a grant counts in place of another: later, or at the same time under a later number.
-fn is_later(later: &Grant<'_>, grant: &Grant<'_>) -> bool {
-    (later.at_ms, later.job) > (grant.at_ms, grant.job)
+/// Grants in the order in which they count: by time, at the same time by number.
+fn order(grant: &Grant<'_>) -> (i64, i64) {
+    (grant.at_ms, grant.job)
 }
 
 /// Whether all series of one ascending list are in another.
