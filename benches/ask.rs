@@ -1,8 +1,9 @@
-//! What one ask costs: evaluate, reserve, record and make durable, in one transaction of a ledger in a SQLite file. And what a release
-//! costs beside it: rows from memory, each value in its form, to a sink that keeps nothing; with the commit of what left.
+//! What one ask costs: evaluate, reserve, record and make durable, in one transaction of a ledger. And what a release costs
+//! beside it: rows from memory, each value in its form, to a sink that keeps nothing; with the commit of what left.
 //!
 //! `cargo bench -p exportgate-benches --bench ask`. Criterion's median is the p50 of DESIGN's row. Every job is new to the ledger,
-//! and every answer must be an allowance.
+//! and every answer must be an allowance. `EXPORTGATE_BENCH_POSTGRES` names a server as `host=... user=... dbname=...` to
+//! measure PostgreSQL too.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use exportgate::ledger::Durability;
 use exportgate::{AnyError, Job, ObligationKind, Release, Row, Sink, TokenKey};
-use exportgate_benches::desk::Desk;
+use exportgate_benches::desk::{self, Desk, Store};
 
 /// A sink that looks at every value, and keeps none.
 #[derive(Default)]
@@ -66,7 +67,7 @@ fn release(desk: &Desk, job: &Job, tokens: &TokenKey) -> Duration {
 fn releases(criterion: &mut Criterion) {
     const ROWS: usize = 10_000;
     let folder = tempfile::tempdir().unwrap();
-    let desk = Desk::new(folder.path(), Durability::ProcessCrash, true);
+    let desk = Desk::new(Store::Sqlite(folder.path(), Durability::ProcessCrash), true);
     let tokens = TokenKey::new(&[7; 32]);
     let mut group = criterion.benchmark_group("release");
     group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Elements(ROWS as u64));
@@ -81,28 +82,28 @@ fn releases(criterion: &mut Criterion) {
 
 fn asks(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
+    let url = desk::postgres_url();
+    let process = Store::Sqlite(folder.path(), Durability::ProcessCrash);
+    let mut stores =
+        vec![("sqlite-process", process), ("sqlite-power", Store::Sqlite(folder.path(), Durability::PowerFailure))];
+    stores.extend(url.as_deref().map(|url| ("postgres", Store::Postgres(url))));
     let mut group = criterion.benchmark_group("ask");
-    for (name, durability) in [("process", Durability::ProcessCrash), ("power", Durability::PowerFailure)] {
+    for (name, store) in &stores {
         for (log, recorded) in [("", false), ("-log", true)] {
-            let desk = Desk::new(folder.path(), durability, recorded);
+            let desk = Desk::new(*store, recorded);
             let small = desk.small_job();
-            group.bench_function(format!("sqlite-{name}{log}/1x3"), |bencher| {
-                bencher.iter_custom(|times| (0..times).map(|_| desk.ask(&desk.new_job(&small)).1).sum());
+            group.bench_function(format!("{name}{log}/1x3"), |bencher| {
+                bencher.iter_custom(|times| (0..times).map(|_| desk.time_ask(&small)).sum());
             });
         }
     }
     group.sample_size(10).measurement_time(Duration::from_secs(10));
-    let folder = tempfile::tempdir().unwrap();
-    let desk = Desk::new(folder.path(), Durability::ProcessCrash, true);
-    let large = desk.bulk_job(70_000, 12);
-    let ask = || {
-        let job = desk.new_job(&large);
-        desk.approve(&job);
-        desk.ask(&job).1
-    };
-    group.bench_function("sqlite-process-log/70000x12", |bencher| {
-        bencher.iter_custom(|times| (0..times).map(|_| ask()).sum());
-    });
+    for (name, store) in &stores {
+        let desk = Desk::new(*store, true);
+        group.bench_function(format!("{name}-log/70000x12"), |bencher| {
+            bencher.iter_custom(|times| (0..times).map(|_| desk.time_ask(&desk.bulk_job(70_000, 12))).sum());
+        });
+    }
     group.finish();
 }
 

@@ -1,44 +1,80 @@
-//! A gate on a ledger in a SQLite file, asked about jobs of the reference pack.
+//! A gate on a ledger, asked about jobs of the reference pack.
 
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use exportgate::audit_log::CustomerKey as LogKey;
-use exportgate::ledger::{CustomerKey, Durability, Ledger, NewAnswer, NewRequest, SqliteLedger, SqliteOptions};
+use exportgate::ledger::{
+    CustomerKey, Durability, Ledger, NewAnswer, NewRequest, PostgresClock, PostgresLedger, PostgresOptions,
+    SqliteLedger, SqliteOptions,
+};
 use exportgate::{
-    Answer, Approvals, AuditLog, Clock, Engine, Gate, GateConfig, Isolation, Job, JobDigest, Module, ModulePin,
+    Answer, Approvals, AuditLog, Clock, Engine, Gate, GateConfig, Isolation, Job, JobDigest, Left, Module, ModulePin,
 };
 use serde_json::json;
 
 use crate::reference::{NOW_MS, PackFiles, job, small_job};
 
-/// The clock of the cases.
+/// Begins at the time of the cases, and is a millisecond later at each new job, so that none counts at another's time.
 #[derive(Debug)]
-struct Stopped;
+struct Ticking(AtomicI64);
 
-impl Clock for Stopped {
+impl Clock for Ticking {
     fn now_ms(&self) -> i64 {
-        NOW_MS
+        self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Where the ledger of a desk lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Store<'a> {
+    /// A new file in this folder.
+    Sqlite(&'a Path, Durability),
+    /// A new schema in this database, named as `host=... user=... dbname=...`.
+    Postgres(&'a str),
+}
+
+impl Store<'_> {
+    fn open(self, key: CustomerKey) -> Arc<dyn Ledger> {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        match self {
+            Self::Sqlite(folder, durability) => {
+                let options = SqliteOptions { durability, ..SqliteOptions::default() };
+                Arc::new(SqliteLedger::open(folder.join(format!("{number}.sqlite")), key, options).unwrap())
+            }
+            Self::Postgres(url) => {
+                let schema = format!("bench_{}_{number}", std::process::id());
+                let options = PostgresOptions { schema, clock: PostgresClock::Caller, ..PostgresOptions::default() };
+                Arc::new(PostgresLedger::open(url, key, options).unwrap())
+            }
+        }
+    }
+}
+
+/// The database to measure, where `EXPORTGATE_BENCH_POSTGRES` names one; the schemas that are made there stay.
+pub fn postgres_url() -> Option<String> {
+    std::env::var("EXPORTGATE_BENCH_POSTGRES").ok()
 }
 
 /// A gate that is asked about one new job after the other.
 pub struct Desk {
     gate: Gate,
     ledger: Arc<dyn Ledger>,
+    clock: Arc<Ticking>,
     asked: AtomicU64,
 }
 
 impl Desk {
-    /// A gate on a new ledger in `folder`; with `recorded` every ask goes into the audit log.
+    /// A gate on a new ledger; with `recorded` every ask goes into the audit log.
     ///
     /// # Panics
     ///
-    /// When there was one already.
-    pub fn new(folder: &Path, durability: Durability, recorded: bool) -> Self {
+    /// When the store can't be opened.
+    pub fn new(store: Store<'_>, recorded: bool) -> Self {
         let engine = Engine::new(&GateConfig::dry_run().engine).unwrap();
         let module = Module::load(&engine, &PackFiles::reference().component()).unwrap();
         let pin = ModulePin {
@@ -48,18 +84,15 @@ impl Desk {
             isolation: Isolation::Warm,
         };
         let config = GateConfig { modules: vec![pin], ..GateConfig::dry_run() };
-        let options = SqliteOptions { durability, ..SqliteOptions::default() };
-        let path = folder.join(format!("{durability:?}-{recorded}.sqlite"));
-        assert!(!path.exists(), "a ledger that others used");
-        let key = CustomerKey::new(&[7; 32]).unwrap();
-        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(path, key, options).unwrap());
+        let ledger = store.open(CustomerKey::new(&[7; 32]).unwrap());
+        let clock = Arc::new(Ticking(AtomicI64::new(NOW_MS)));
         let mut gate =
-            Gate::with_ledger_and_clock(&engine, config, vec![module], ledger.clone(), Arc::new(Stopped)).unwrap();
+            Gate::with_ledger_and_clock(&engine, config, vec![module], ledger.clone(), clock.clone()).unwrap();
         if recorded {
             let log = AuditLog::new("bench.example/log", LogKey::new(1, &[8; 32]), &gate);
             gate = gate.with_recorder(Arc::new(log));
         }
-        Self { gate, ledger, asked: AtomicU64::new(0) }
+        Self { gate, ledger, clock, asked: AtomicU64::new(0) }
     }
 
     /// The gate.
@@ -72,7 +105,8 @@ impl Desk {
         Job { approvals: Approvals::none(), ..small_job(&self.gate) }
     }
 
-    /// A job of bulk work, which takes two approvals: so many customers, the first fields of the catalogue.
+    /// A job of bulk work, which takes two approvals: so many customers that the ledger doesn't know yet, the first fields
+    /// of the catalogue.
     ///
     /// # Panics
     ///
@@ -80,18 +114,20 @@ impl Desk {
     pub fn bulk_job(&self, customers: usize, fields: usize) -> Job {
         let catalogue = self.gate.modules().next().and_then(|module| module.manifest().catalogue.as_ref()).unwrap();
         let fields: Vec<&str> = catalogue.fields.keys().take(fields).map(|name| &**name).collect();
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let job = job(&self.gate, "bulk-two-approvals", |job| {
             job["customers"] = (0..customers)
-                .map(|i| json!({"id": format!("customer-{i}"), "region": "US", "canary": false, "legalHold": false}))
+                .map(|i| json!({"id": format!("customer-{number}-{i}"), "region": "US", "canary": false, "legalHold": false}))
                 .collect();
             job["fields"] = json!(fields);
         });
         Job { approvals: Approvals::none(), ..job }
     }
 
-    /// The job under an id that the ledger doesn't know yet.
+    /// The job under an id that the ledger doesn't know yet, a millisecond later.
     pub fn new_job(&self, job: &Job) -> Job {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        self.clock.0.fetch_add(1, Ordering::Relaxed);
         Job { id: format!("job-{number}").into(), ..job.clone() }
     }
 
@@ -104,10 +140,10 @@ impl Desk {
         let digest = JobDigest::of(job);
         let request =
             NewRequest { digest: digest.bytes(), requested_by: &job.agent.id, expires_ms: i64::MAX, text: "" };
-        let number = self.ledger.request_approval(&request, NOW_MS).unwrap();
+        let number = self.ledger.request_approval(&request, self.clock.now_ms()).unwrap();
         for (by, capacity) in [("sam", "supervisor"), ("dora", "data_owner")] {
             let answer = NewAnswer { by, capacity, approve: true };
-            self.ledger.answer_request(number, &answer, NOW_MS).unwrap();
+            self.ledger.answer_request(number, &answer, self.clock.now_ms()).unwrap();
         }
     }
 
@@ -122,5 +158,21 @@ impl Desk {
         let took = started.elapsed();
         assert!(answer.permit.is_some(), "{:?}", answer.decision);
         (answer, took)
+    }
+
+    /// How long it takes to ask about the job, under an id that the ledger doesn't know yet. Then all of it leaves, as an
+    /// honest tool says: with what was never answered a customer's next ask has more to look at.
+    ///
+    /// # Panics
+    ///
+    /// When it isn't allowed, and when the ledger fails.
+    pub fn time_ask(&self, job: &Job) -> Duration {
+        let job = self.new_job(job);
+        if job.customers.len() > 1 {
+            self.approve(&job);
+        }
+        let (_, took) = self.ask(&job);
+        self.gate.commit(&job.id, Left::All).unwrap();
+        took
     }
 }

@@ -9,7 +9,7 @@ use exportgate::{Gate, Isolation};
 use exportgate_compiler::Passes;
 
 use crate::compare::{CEDAR, Contender, Contest, FRESH, PREPARED, WARM};
-use crate::desk::Desk;
+use crate::desk::{self, Desk, Store};
 use crate::export::{self, Bulk};
 use crate::latency::Latencies;
 use crate::load;
@@ -227,30 +227,50 @@ fn asks(bench: &Bench) -> Vec<Row> {
         unit,
         ratios: BTreeMap::new(),
     };
-    let small = |durability, recorded| {
-        let desk = Desk::new(folder.path(), durability, recorded);
+    let time = bench.each * 4;
+    let small = |store, recorded| {
+        let desk = Desk::new(store, recorded);
         let job = desk.small_job();
-        time_asks(bench.each * 4, || desk.ask(&desk.new_job(&job)).1)
+        time_asks(time, || desk.time_ask(&job))
     };
-    let process = small(Durability::ProcessCrash, true);
-    let unrecorded = small(Durability::ProcessCrash, false);
-    let power = small(Durability::PowerFailure, true);
-    let large_folder = tempfile::tempdir().unwrap();
-    let desk = Desk::new(large_folder.path(), Durability::ProcessCrash, true);
-    let job = desk.bulk_job(export::CUSTOMERS, export::FIELDS);
-    let large = time_asks(bench.each * 4, || {
-        let job = desk.new_job(&job);
-        desk.approve(&job);
-        desk.ask(&job).1
-    });
-    vec![
-        row("ask, 1 x 3, reserved and recorded in SQLite, p50", Some(40.0), Unit::Microseconds, process.per_mille(500)),
-        row("  the same, p99", None, Unit::Microseconds, process.per_mille(990)),
-        row("  the same, without the audit log, p50", None, Unit::Microseconds, unrecorded.per_mille(500)),
-        row("  the same, durable through a power failure, p50", None, Unit::Microseconds, power.per_mille(500)),
-        row("  the same, 16 threads, for each ask", None, Unit::Microseconds, together(&folder, bench.each * 4)),
-        row("ask, 70,000 x 12, reserved and recorded", Some(150.0), Unit::Milliseconds, large.per_mille(500)),
-    ]
+    let process = Store::Sqlite(folder.path(), Durability::ProcessCrash);
+    let power = Store::Sqlite(folder.path(), Durability::PowerFailure);
+    let large = |store| {
+        let first = time_asks(time, || {
+            let desk = Desk::new(store, true);
+            desk.time_ask(&desk.bulk_job(export::CUSTOMERS, export::FIELDS))
+        });
+        let desk = Desk::new(store, true);
+        let job = desk.bulk_job(export::CUSTOMERS, export::FIELDS);
+        let again = time_asks(time, || desk.time_ask(&job));
+        (first, again)
+    };
+    let recorded = small(process, true);
+    let unrecorded = small(process, false);
+    let (first, again) = large(process);
+    let mut rows = vec![
+        row("ask, 1 x 3, reserved in SQLite, p50", Some(40.0), Unit::Microseconds, unrecorded.per_mille(500)),
+        row("  the same, p99", None, Unit::Microseconds, unrecorded.per_mille(990)),
+        row("ask, 1 x 3, recorded too, p50", Some(40.0), Unit::Microseconds, recorded.per_mille(500)),
+        row("  the same, p99", None, Unit::Microseconds, recorded.per_mille(990)),
+        row("  the same, through a power failure, p50", None, Unit::Microseconds, small(power, true).per_mille(500)),
+        row("  and committed, by 16 threads, for each", None, Unit::Microseconds, together(power, time)),
+        row("ask, 70,000 x 12, recorded too, p50", Some(150.0), Unit::Milliseconds, first.per_mille(500)),
+        row("  the same customers again, p50", None, Unit::Milliseconds, again.per_mille(500)),
+    ];
+    if let Some(url) = desk::postgres_url() {
+        let store = Store::Postgres(&url);
+        rows.extend([
+            row("ask, 1 x 3, on PostgreSQL, p50", None, Unit::Microseconds, small(store, false).per_mille(500)),
+            row("  recorded too, p50", None, Unit::Microseconds, small(store, true).per_mille(500)),
+        ]);
+        let (first, again) = large(store);
+        rows.extend([
+            row("ask, 70,000 x 12, on PostgreSQL, p50", None, Unit::Milliseconds, first.per_mille(500)),
+            row("  the same customers again, p50", None, Unit::Milliseconds, again.per_mille(500)),
+        ]);
+    }
+    rows
 }
 
 /// The times of one ask after another, for about so long and at least five; some first that aren't counted.
@@ -265,18 +285,17 @@ fn time_asks(time: Duration, mut ask: impl FnMut() -> Duration) -> Latencies {
     Latencies::of(times)
 }
 
-/// Nanoseconds for each of the asks that sixteen threads make durable through a power failure, together.
-fn together(folder: &tempfile::TempDir, time: Duration) -> u64 {
+/// Nanoseconds for each of the asks, with its commit, that sixteen threads make together.
+fn together(store: Store<'_>, time: Duration) -> u64 {
     const THREADS: usize = 16;
-    let folder = tempfile::tempdir_in(folder.path()).unwrap();
-    let desk = Desk::new(folder.path(), Durability::PowerFailure, true);
+    let desk = Desk::new(store, true);
     let job = desk.small_job();
     let begin = Instant::now();
     let asked: usize = std::thread::scope(|scope| {
         let ask_on = || {
             let mut asked = 0;
             while begin.elapsed() < time {
-                desk.ask(&desk.new_job(&job));
+                desk.time_ask(&job);
                 asked += 1;
             }
             asked
