@@ -365,3 +365,33 @@ fn a_release_that_is_killed_leaves_no_file_and_counts_all() {
     assert_eq!(state(&dir, "job-1"), Some((JobState::Cancelled, 0)));
     run(dir.path(), &["ledger", "verify"]).exits(0);
 }
+
+/// A disk that is full: files may grow to half a mebibyte, and the output is larger.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_ends_a_release_with_no_file_and_nothing_left() {
+    let dir = with_ledger();
+    let plan: String = (0..600_000_u32).map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9))).collect();
+    write(&dir, "in.csv", [HEADER, "c-1,a,b,c,", &plan, ",e\n"].concat());
+    for (number, out) in ["out.csv", "out.parquet", "out.sqlite"].into_iter().enumerate() {
+        let job = format!("job-{number}");
+        write_job(&dir, &job, &["c-1"]);
+        let output = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_exportgate")])
+            .args(["release", "--job", "job.json", "--in", "in.csv", "--out", out])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let ran = Ran {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        ran.exits(5)
+            .complains(&format!("can't write `{out}`: the rows can't be written: "))
+            .complains("help: make room, or name another place, and ask again under a new id: nothing left");
+        assert_eq!(state(&dir, &job), Some((JobState::Cancelled, 0)));
+        assert!(!names(dir.path()).iter().any(|name| name.starts_with("out") || name.starts_with(".exportgate")));
+        run(dir.path(), &["ledger", "verify"]).exits(0);
+    }
+}
