@@ -33,6 +33,8 @@ fn all(criterion: &mut Criterion) {
         run(criterion, Contest { group: "evaluate", input: format!("1x3-{policies}-policies"), contenders });
     }
     run(criterion, load::load());
+    let cache = tempfile::tempdir().unwrap();
+    run(criterion, load::load_cached(cache.path()));
     run(criterion, load::compile_reference());
     run(criterion, load::compile_synthetic(POLICIES_MANY));
 }

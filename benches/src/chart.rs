@@ -104,12 +104,15 @@ impl Chart {
                 names.push((*y, &curve.name, color, *x));
             }
         }
-        // From top to bottom; one that would lie on the one above it moves down, with a thread to its curve.
+        // From top to bottom; one that would lie on the one above it moves down, with a thread to its curve. All end above
+        // the numbers of the axis below.
         names.sort_by(|a, b| a.0.total_cmp(&b.0));
         let left = AT.0 + PLOT.0 + 14.0;
-        let mut free = f64::MIN;
+        let (mut free, bottom) = (f64::MIN, AT.1 + PLOT.1);
+        let mut below = names.len();
         for (y, name, color, x) in names {
-            let at = y.max(free);
+            below -= 1;
+            let at = y.min(bottom - NAME_STEP * below as f64).max(free);
             free = at + NAME_STEP;
             let _ = writeln!(
                 svg,

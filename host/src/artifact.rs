@@ -153,7 +153,7 @@ fn widen(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// Parses the manifest. The version comes first: another version may well have other fields.
+/// Parses the manifest. A manifest of another version may well have other fields: then that is what is wrong with it.
 fn read_manifest(section: &[u8]) -> Result<Manifest, LoadError> {
     #[derive(Deserialize)]
     struct Version {
@@ -164,12 +164,18 @@ fn read_manifest(section: &[u8]) -> Result<Manifest, LoadError> {
     }
     let text =
         std::str::from_utf8(section).map_err(|error| LoadError::ManifestNotText { offset: error.valid_up_to() })?;
-    let syntax = |error: serde_json::Error| LoadError::ManifestSyntax { message: error.to_string() };
-    let Version { contract } = serde_json::from_str(text).map_err(syntax)?;
+    let read = serde_json::from_str::<Manifest>(text);
+    let contract = match &read {
+        Ok(manifest) => manifest.contract,
+        Err(error) => match serde_json::from_str(text) {
+            Ok(Version { contract }) => contract,
+            Err(_) => return Err(LoadError::ManifestSyntax { message: error.to_string() }),
+        },
+    };
     if contract.major != CONTRACT_VERSION.major || contract.minor > CONTRACT_VERSION.minor {
         return Err(LoadError::Contract { found: contract });
     }
-    serde_json::from_str(text).map_err(syntax)
+    read.map_err(|error| LoadError::ManifestSyntax { message: error.to_string() })
 }
 
 /// What a parser says of bytes that it can't read.
