@@ -112,7 +112,7 @@ fn fail(dir: &TempDir, before: &[String], fault: &str, next: &str) -> bool {
 
 /// The entries of the log, as JSON, under dense indices.
 fn entries(dir: &Path) -> Vec<String> {
-    let shown = run(dir, &["audit", "show", "--json"]).exits(0).stdout;
+    let shown = run(dir, &["audit", "show", "--json", "--max", "1000000"]).exits(0).stdout;
     let entries: Vec<String> = shown.lines().map(str::to_owned).collect();
     for (index, entry) in entries.iter().enumerate() {
         let entry: serde_json::Value = serde_json::from_str(entry).unwrap();
