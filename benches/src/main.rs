@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use exportgate::{Decision, Gate, Job, PreparedRequest, Response};
 use exportgate_benches::reference::{NOW_MS, small_job};
 use exportgate_benches::rows::{Bench, PARTS};
@@ -24,7 +24,7 @@ struct Args {
     #[arg(long)]
     markdown: bool,
     /// Only the parts whose name holds this text.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", value_parser = part)]
     only: String,
     /// Milliseconds that each engine of a row gets.
     #[arg(long, global = true, default_value_t = 800)]
@@ -66,6 +66,10 @@ fn main() {
             Some(table) => print!("{table}"),
             None => panic!("there is no `valgrind` here"),
         },
+        Some(Command::Write) if !args.only.is_empty() => {
+            let why = "`write` replaces the whole table: leave `--only` away";
+            Args::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit()
+        }
         Some(Command::Write) => {
             let rows = measure(&args, &bench);
             let stages = stages::markdown(&std::env::current_exe().unwrap());
@@ -102,6 +106,15 @@ fn decide_once(gate: &Gate, job: &Job) -> Decision {
 #[inline(never)]
 fn answer_once(prepared: &PreparedRequest, response: &mut Response) {
     prepared.authorize_into(response).unwrap();
+}
+
+/// Text that is in the name of a part.
+fn part(text: &str) -> Result<String, String> {
+    if PARTS.iter().any(|part| part.name.contains(text)) {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+    Err(format!("no part has it in its name; there are {}", names.join(", ")))
 }
 
 fn measure(args: &Args, bench: &Bench) -> Vec<Row> {
