@@ -121,15 +121,9 @@ fn set(seed: u64) -> Generated {
         unconditional.push_str(&format!("{head};\n"));
     }
     Generated {
-        schema: SCHEMA.to_owned(),
-        policies,
-        links: Vec::new(),
-        unconditional,
-        syntax: Syntax::default(),
-        constructs: Constructs::default(),
-        policy_constructs: BTreeMap::new(),
         entities: entities(&mut rng),
         requests: (0..REQUESTS).map(|_| request(&mut rng)).collect(),
+        ..set_of(SCHEMA, policies, unconditional)
     }
 }
 
@@ -146,6 +140,21 @@ fn policies_that_are_found_by_their_scope_answer_as_cedar_does() {
     let Compared { requests, sensitive, erring, .. } = total;
     assert_eq!(requests, SEEDS * REQUESTS as u64);
     assert!(sensitive > requests / 4 && erring > requests / 10, "{sensitive} sensitive, {erring} erring of {requests}");
+}
+
+/// Static policies in Cedar's syntax, and the same without their conditions.
+fn set_of(schema: &str, policies: String, unconditional: String) -> Generated {
+    Generated {
+        schema: schema.to_owned(),
+        policies,
+        links: Vec::new(),
+        unconditional,
+        syntax: Syntax::default(),
+        constructs: Constructs::default(),
+        policy_constructs: BTreeMap::new(),
+        entities: Vec::new(),
+        requests: Vec::new(),
+    }
 }
 
 /// Roles that policies of one action name, all of them.
@@ -190,18 +199,7 @@ fn sparse_set(seed: u64) -> Generated {
         resource: EntityUid::new("Doc", "d"),
         context: Value::record([("n", Value::Long([i64::MAX, 0, 1, 2, 5][rng.usize(..5)]))]),
     });
-    let requests = requests.collect();
-    Generated {
-        schema: schema.to_owned(),
-        policies,
-        links: Vec::new(),
-        unconditional,
-        syntax: Syntax::default(),
-        constructs: Constructs::default(),
-        policy_constructs: BTreeMap::new(),
-        entities,
-        requests,
-    }
+    Generated { requests: requests.collect(), entities, ..set_of(schema, policies, unconditional) }
 }
 
 #[test]

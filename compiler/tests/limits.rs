@@ -114,23 +114,28 @@ mod tests {
         check_refused(read(1_025), "POLICY_FILES_MAX");
     }
 
-    #[test]
-    fn catalogue_entries() {
+    /// A pack that decides exports, with this catalogue.
+    fn export_pack(policies: &str, catalogue: &str) -> Result<Pack, CompileErrors> {
         let schema = "namespace Export {
-            entity Agent; entity Job; entity Customer; entity Field; entity FieldClass;
+            entity Agent; entity Job; entity Customer = { n: Long }; entity Field; entity FieldClass;
             action export appliesTo { principal: Agent, resource: Job, context: { env: { purpose: String } } };
             action include appliesTo { principal: Agent, resource: Customer };
             action reveal;
             action reveal_plain, reveal_partial, reveal_token in [reveal] appliesTo { principal: Agent, resource: Field };
         }";
         let pack = "name = \"x\"\nversion = \"1.0.0\"\nschema = \"s\"\npolicies = [\"p.cedar\"]\ncatalogue = \"fields.toml\"\n";
+        let files = [("pack.toml", pack), ("s", schema), ("p.cedar", policies), ("fields.toml", catalogue)];
+        let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).collect();
+        Pack::from_files(&files)
+    }
+
+    #[test]
+    fn catalogue_entries() {
         let read = |count: usize| {
             let mut fields: String = (0..count - 1).map(|i| format!("[fields.f{i}]\nclasses = []\n")).collect();
             fields.push_str("[classes.secret]\nin = [\"sensitive\"]\n");
             let policy = "@id(\"all\") permit (principal, action, resource);";
-            let files = [("pack.toml", pack), ("s", schema), ("p.cedar", policy), ("fields.toml", fields.as_str())];
-            let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).collect();
-            Pack::from_files(&files).and_then(|pack| lower(&pack))
+            export_pack(policy, &fields).and_then(|pack| lower(&pack))
         };
         read(65_536).unwrap_or_else(|errors| panic!("{errors}"));
         check_refused(read(65_537), "CATALOGUE_ENTRIES_MAX");
@@ -246,14 +251,6 @@ mod tests {
 
     #[test]
     fn code_of_a_policy_about_rows() {
-        let schema = "namespace Export {
-            entity Agent; entity Job; entity Customer = { n: Long }; entity Field; entity FieldClass;
-            action export appliesTo { principal: Agent, resource: Job, context: { env: { purpose: String } } };
-            action include appliesTo { principal: Agent, resource: Customer };
-            action reveal;
-            action reveal_plain, reveal_partial, reveal_token in [reveal] appliesTo { principal: Agent, resource: Field };
-        }";
-        let pack = "name = \"x\"\nversion = \"1.0.0\"\nschema = \"s\"\npolicies = [\"p.cedar\"]\ncatalogue = \"fields.toml\"\n";
         let sums = |count: usize| {
             let sums: Vec<String> = (0..count).map(|i| format!("resource.n+{i}")).collect();
             let policy = format!(
@@ -261,14 +258,8 @@ mod tests {
                  @id(\"sums\") permit (principal, action == Export::Action::\"include\", resource) when {{ [{}].contains(7) }};",
                 sums.join(",")
             );
-            let files = [
-                ("pack.toml", pack),
-                ("s", schema),
-                ("p.cedar", &policy),
-                ("fields.toml", "[fields.f]\nclasses = []\n"),
-            ];
-            let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).collect();
-            Pack::from_files(&files).and_then(|pack| compile(&pack, &CompileOptions::default())).map(drop)
+            let pack = export_pack(&policy, "[fields.f]\nclasses = []\n");
+            pack.and_then(|pack| compile(&pack, &CompileOptions::default())).map(drop)
         };
         sums(1_000).unwrap_or_else(|errors| panic!("{errors}"));
         check_refused(sums(14_500), "FUNCTION_BYTES_MAX");

@@ -126,8 +126,8 @@ impl Tx<'_> {
             let committed: Vec<_> = grants.iter().filter(|grant| committed.contains(&grant.job)).collect();
             // Grants for series that aren't open belong to other transactions.
             for grant in grants.iter().filter(|grant| is_subset(grant.scope, &scope.0)) {
-                let replaces = |later: &&Grant<'_>| order(later) > order(grant) && is_subset(grant.scope, later.scope);
-                if committed.iter().copied().any(|later| replaces(&later)) {
+                let replaced = |later: &&Grant<'_>| order(later) > order(grant) && is_subset(grant.scope, later.scope);
+                if committed.iter().any(replaced) {
                     dead.insert((*hash, grant.job));
                 }
             }
