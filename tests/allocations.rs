@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use exportgate::{Decision, Engine, Gate, GateConfig, Isolation, MemoryWindows, Module, ModulePin, Verdict, job_file};
+use exportgate::{Decision, Engine, Gate, GateConfig, Isolation, MemoryWindows, Module, Verdict, job_file};
 use exportgate_compiler::{CompileOptions, Pack};
 use exportgate_tests::bless::{self, workspace};
 use exportgate_tests::guests;
@@ -17,8 +17,7 @@ fn evaluating_into_a_decision_allocates_nothing_once_warm() {
     let mut config = GateConfig::dry_run();
     let engine = Engine::new(&config.engine).unwrap();
     let module = Module::load(&engine, &component).unwrap();
-    let (name, sha256) = (module.manifest().name.clone(), module.sha256().to_owned());
-    config.modules = vec![ModulePin { name, sha256, version_min: None, isolation: Isolation::Warm }];
+    config.modules = vec![module.pin(Isolation::Warm)];
     let schema = module.manifest().schema.types.clone();
     let gate = Gate::new(&engine, config, vec![module], Arc::new(MemoryWindows::new())).unwrap();
     let mut decision = Decision::empty();

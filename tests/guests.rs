@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use exportgate::job_file::{self, JobFile};
-use exportgate::{Decision, Engine, Gate, GateConfig, Isolation, Job, MemoryWindows, Module, ModulePin, Verdict};
+use exportgate::{Decision, Engine, Gate, GateConfig, Isolation, Job, MemoryWindows, Module, Verdict};
 use exportgate_cli::replay::{self, Observer};
 use exportgate_compiler::CompileOptions;
 use exportgate_contract::vocabulary::Window;
@@ -17,13 +17,8 @@ use exportgate_tests::engine::PolicyEngine as _;
 use exportgate_tests::guests;
 use exportgate_tests::interpreter_guest::{InterpretedCase, Interpreter};
 
-fn pin(module: &Module, isolation: Isolation) -> ModulePin {
-    let (name, sha256) = (module.manifest().name.clone(), module.sha256().to_owned());
-    ModulePin { name, sha256, version_min: None, isolation }
-}
-
 fn gate(engine: &Engine, modules: &[(&Module, Isolation)]) -> Gate {
-    let pins = modules.iter().map(|(module, isolation)| pin(module, *isolation)).collect();
+    let pins = modules.iter().map(|(module, isolation)| module.pin(*isolation)).collect();
     let config = GateConfig { modules: pins, engine: engine.config().clone(), ..GateConfig::dry_run() };
     let modules = modules.iter().map(|(module, _)| (*module).clone()).collect();
     Gate::new(engine, config, modules, Arc::new(MemoryWindows::new())).unwrap_or_else(|e| panic!("{e}"))

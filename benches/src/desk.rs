@@ -12,7 +12,7 @@ use exportgate::ledger::{
     SqliteLedger, SqliteOptions,
 };
 use exportgate::{
-    Answer, Approvals, AuditLog, Clock, Engine, Gate, GateConfig, Isolation, Job, JobDigest, Left, Module, ModulePin,
+    Answer, Approvals, AuditLog, Clock, Engine, Gate, GateConfig, Isolation, Job, JobDigest, Left, Module,
 };
 use serde_json::json;
 
@@ -77,13 +77,7 @@ impl Desk {
     pub fn new(store: Store<'_>, recorded: bool) -> Self {
         let engine = Engine::new(&GateConfig::dry_run().engine).unwrap();
         let module = Module::load(&engine, &PackFiles::reference().component()).unwrap();
-        let pin = ModulePin {
-            name: module.manifest().name.clone(),
-            sha256: module.sha256().to_owned(),
-            version_min: None,
-            isolation: Isolation::Warm,
-        };
-        let config = GateConfig { modules: vec![pin], ..GateConfig::dry_run() };
+        let config = GateConfig { modules: vec![module.pin(Isolation::Warm)], ..GateConfig::dry_run() };
         let ledger = store.open(CustomerKey::new(&[7; 32]).unwrap());
         let clock = Arc::new(Ticking(AtomicI64::new(NOW_MS)));
         let mut gate =

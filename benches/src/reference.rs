@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use exportgate::{
     Column, Customers, Engine, EngineConfig, EntityUid, Gate, GateConfig, Isolation, Job, MemoryWindows, Module,
-    ModulePin, Windows, job_file,
+    Windows, job_file,
 };
 use exportgate_compiler::{CompileOptions, Pack, Passes, compile};
 use serde_json::{Value as Json, json};
@@ -151,13 +151,8 @@ pub fn gate_in(engine: &Engine, component: &[u8], isolation: Isolation) -> Gate 
 
 fn gate_of(engine: &Engine, component: &[u8], isolation: Isolation, windows: Arc<dyn Windows + Send + Sync>) -> Gate {
     let module = Module::load(engine, component).unwrap_or_else(|error| panic!("{error}"));
-    let pin = ModulePin {
-        name: module.manifest().name.as_str().into(),
-        sha256: module.sha256().to_owned(),
-        version_min: None,
-        isolation,
-    };
-    let config = GateConfig { engine: engine.config().clone(), modules: vec![pin], ..GateConfig::dry_run() };
+    let config =
+        GateConfig { engine: engine.config().clone(), modules: vec![module.pin(isolation)], ..GateConfig::dry_run() };
     Gate::new(engine, config, vec![module], windows).unwrap()
 }
 

@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use exportgate::{Engine, GateConfig, Isolation, Module, ModulePin};
+use exportgate::{Engine, GateConfig, Isolation, Module};
 use exportgate_contract::manifest::Manifest;
 
 use crate::failure::Failure;
@@ -167,13 +167,7 @@ impl Setup {
     fn new(component: &[u8], ledgers: &Path) -> Result<Self, Failure> {
         let engine = Engine::new(&GateConfig::dry_run().engine).map_err(|error| Failure::input(error.to_string()))?;
         let module = Module::load(&engine, component).map_err(|error| Failure::input(error.to_string()))?;
-        let pin = ModulePin {
-            name: module.manifest().name.clone(),
-            sha256: module.sha256().to_owned(),
-            version_min: None,
-            isolation: Isolation::Warm,
-        };
-        let config = GateConfig { modules: vec![pin], ..GateConfig::dry_run() };
+        let config = GateConfig { modules: vec![module.pin(Isolation::Warm)], ..GateConfig::dry_run() };
         Ok(Self { engine, module, config, ledgers: ledgers.to_path_buf() })
     }
 

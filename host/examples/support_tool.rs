@@ -26,7 +26,7 @@ use exportgate::contract::obligation::{Fallback, Remedy};
 use exportgate::ledger::{CustomerKey, SqliteLedger, SqliteOptions};
 use exportgate::{
     Approvals, Column, Customers, Decision, Engine, Entities, Entity, EntityUid, Form, Gate, GateConfig, Ip, Isolation,
-    Job, Left, Module, ModulePin, ObligationKind, Value, WindowKind,
+    Job, Left, Module, ObligationKind, Value, WindowKind,
 };
 use rusqlite::{Connection, params_from_iter};
 
@@ -123,14 +123,8 @@ fn csv_of(desk: &Desk, agent: &str, wanted: &[String], decision: &Decision) -> R
 fn gate(path: &str, database: &str) -> Result<Gate, Box<dyn Error>> {
     let engine = Engine::new(&exportgate::EngineConfig::default())?;
     let module = Module::load(&engine, &std::fs::read(path)?)?;
-    let pin = ModulePin {
-        name: module.manifest().name.clone(),
-        sha256: module.sha256().to_owned(),
-        version_min: None,
-        isolation: Isolation::Warm,
-    };
     let config = GateConfig {
-        modules: vec![pin],
+        modules: vec![module.pin(Isolation::Warm)],
         obligations: ObligationKind::ALL.into(),
         remedies: Remedy::ALL.into(),
         windows: WindowKind::ALL.into(),

@@ -7,7 +7,7 @@ use exportgate_contract::manifest::Manifest;
 
 use crate::artifact;
 use crate::ask::Session;
-use crate::config::Isolation;
+use crate::config::{Isolation, ModulePin};
 use crate::engine::Engine;
 use crate::error::EvaluateError;
 use crate::instance::Template;
@@ -84,6 +84,13 @@ impl Module {
     /// SHA-256 of the module's bytes, in lower-case hexadecimal digits.
     pub fn sha256(&self) -> &str {
         &self.inner.sha256
+    }
+
+    /// What pins this very module: its name, its digest, any version. For tools that hold bytes which they trust; where they
+    /// come from elsewhere, a configuration names the digest.
+    pub fn pin(&self, isolation: Isolation) -> ModulePin {
+        let (name, sha256) = (self.manifest().name.clone(), self.sha256().to_owned());
+        ModulePin { name, sha256, version_min: None, isolation }
     }
 
     /// An instance to ask, for all the calls of one export.

@@ -459,12 +459,7 @@ fn pins_hold_digests_names_versions_and_completeness() {
         actions: vec!["export"],
         ..Guest::new(vec![permit("p", "export", Test::Always)])
     });
-    let pin = |module: &Module| ModulePin {
-        name: module.manifest().name.clone(),
-        sha256: module.sha256().to_owned(),
-        version_min: None,
-        isolation: Isolation::Warm,
-    };
+    let pin = |module: &Module| module.pin(Isolation::Warm);
     let make = |pins: Vec<ModulePin>, modules: &[&Module]| {
         let config = GateConfig { modules: pins, ..GateConfig::default() };
         let modules = modules.iter().map(|module| (*module).clone()).collect();

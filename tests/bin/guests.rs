@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exportgate::job_file::{self, JobFile};
-use exportgate::{Engine, Gate, GateConfig, Isolation, MemoryWindows, Module, ModulePin};
+use exportgate::{Engine, Gate, GateConfig, Isolation, MemoryWindows, Module};
 use exportgate_cli::conformance;
 use exportgate_cli::failure::Exit;
 use exportgate_compiler::CompileOptions;
@@ -92,9 +92,8 @@ fn measure(engine: &Engine, name: &str, component: &[u8], job: &serde_json::Valu
 }
 
 fn gate(engine: &Engine, module: &Module, isolation: Isolation) -> Gate {
-    let (name, sha256) = (module.manifest().name.clone(), module.sha256().to_owned());
-    let pin = ModulePin { name, sha256, version_min: None, isolation };
-    let config = GateConfig { modules: vec![pin], engine: engine.config().clone(), ..GateConfig::dry_run() };
+    let config =
+        GateConfig { modules: vec![module.pin(isolation)], engine: engine.config().clone(), ..GateConfig::dry_run() };
     Gate::new(engine, config, vec![module.clone()], Arc::new(MemoryWindows::new())).unwrap()
 }
 
